@@ -1,0 +1,91 @@
+"""Forward-only migrations: numbered SQL files, each applied once, in order, under a lock.
+
+Any number of processes may start at once: one takes the lock and applies what is missing, the
+others wait and find nothing left to do. A file that was changed after it was applied, or a
+database newer than this program, is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+
+import asyncpg
+
+from unbusy.errors import SetupError
+
+# Any constant will do, as long as every version of unbusy takes the same one.
+_LOCK = 0x756E_6275_7379
+
+_CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS public.unbusy_migrations (
+    version    integer     PRIMARY KEY,
+    name       text        NOT NULL,
+    sha256     text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file of `db/migrations`, such as `0002_ledger.sql`."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """All migrations this program knows, in order."""
+    files = resources.files("unbusy.db").joinpath("migrations").iterdir()
+    found = [_read(file.name, file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".sql")]
+    return sorted(found, key=lambda migration: migration.version)
+
+
+async def migrate(url: str) -> list[str]:
+    """Bring the database up to date and return the names of what was applied, oldest first.
+
+    Raises SetupError when the database is newer than this program, or a file has been changed.
+    """
+    connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "unbusy-migrate"})
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute(_CREATE_TABLE)
+        return [await _apply(connection, migration) for migration in await _missing(connection)]
+    finally:
+        await connection.close()
+
+
+async def _missing(connection: asyncpg.Connection[asyncpg.Record]) -> list[Migration]:
+    rows = await connection.fetch("SELECT version, sha256 FROM public.unbusy_migrations")
+    applied: dict[int, str] = {row["version"]: row["sha256"] for row in rows}
+    known = {migration.version: migration for migration in migrations()}
+    if newer := sorted(applied.keys() - known.keys()):
+        raise SetupError(f"the database is at version {newer[-1]}, newer than this program: upgrade unbusy")
+    for version, sha256 in applied.items():
+        if known[version].sha256 != sha256:
+            raise SetupError(f"migration {known[version].name} was changed after it had been applied")
+    return [migration for version, migration in sorted(known.items()) if version not in applied]
+
+
+async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> str:
+    async with connection.transaction():
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "INSERT INTO public.unbusy_migrations (version, name, sha256) VALUES ($1, $2, $3)",
+            migration.version,
+            migration.name,
+            migration.sha256,
+        )
+    return migration.name
+
+
+def _read(file_name: str, sql: str) -> Migration:
+    name = file_name.removesuffix(".sql")
+    return Migration(version=int(name.partition("_")[0]), name=name, sql=sql)

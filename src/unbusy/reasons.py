@@ -1,0 +1,51 @@
+"""The closed list of reasons: why a payment did not complete, or a request was not accepted.
+
+One word, one meaning, for ever. Each has a page in both languages (`texts/reasons.toml`, served at
+`/problems/{reason}`), and a test fails when one has none or is never produced.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    # A request that is not accepted.
+    invalid = "invalid"
+    not_found = "not_found"
+    key_reused = "key_reused"
+    unauthenticated = "unauthenticated"
+    forbidden = "forbidden"
+    quota_exceeded = "quota_exceeded"
+    deadline_unreachable = "deadline_unreachable"
+    ledger_unavailable = "ledger_unavailable"
+
+    # The state forbids it now.
+    handle_taken = "handle_taken"
+    identity_unavailable = "identity_unavailable"
+    payment_not_cancellable = "payment_not_cancellable"
+    payment_not_refundable = "payment_not_refundable"
+    request_not_open = "request_not_open"
+    account_not_empty = "account_not_empty"
+    account_closed = "account_closed"
+
+    # A payment or refund that was declined: the payer's matter.
+    insufficient_funds = "insufficient_funds"
+    payer_account_frozen = "payer_account_frozen"
+    payer_account_closed = "payer_account_closed"
+
+    # The payee's matter.
+    payee_account_frozen = "payee_account_frozen"
+    payee_account_closed = "payee_account_closed"
+    payee_balance_limit = "payee_balance_limit"
+
+    # Limits.
+    limit_per_payment = "limit_per_payment"
+    limit_per_day = "limit_per_day"
+    limit_per_month = "limit_per_month"
+
+    # Refunds.
+    refund_exceeds_payment = "refund_exceeds_payment"
+
+    # A queued payment whose promised time passed before its turn came.
+    promise_missed = "promise_missed"
