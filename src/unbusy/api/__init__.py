@@ -1,5 +1,50 @@
 """How every endpoint behaves: who asks, idempotency, problems, pages, waiting, events."""
 
+from unbusy.api.answers import Answer, answer_if_changed
+from unbusy.api.application import Application, create
+from unbusy.api.etags import etag
+from unbusy.api.events import Event, EventStream, Hub, LastEventId, Subscription
+from unbusy.api.health import Probe
+from unbusy.api.idempotency import IdempotencyKey, fingerprint
+from unbusy.api.openapi import schema_json
+from unbusy.api.pages import Cursor, Cursors, Limit, Page
+from unbusy.api.prefer import Preference, PreferHeader, read_prefer
 from unbusy.api.principals import Authenticator, Principal, Role, allow, guard
+from unbusy.api.problems import FieldError, Problem, Retry
+from unbusy.api.requests import Request
+from unbusy.api.texts import Language, message
 
-__all__ = ["Authenticator", "Principal", "Role", "allow", "guard"]
+__all__ = [
+    "Answer",
+    "Application",
+    "Authenticator",
+    "Cursor",
+    "Cursors",
+    "Event",
+    "EventStream",
+    "FieldError",
+    "Hub",
+    "IdempotencyKey",
+    "Language",
+    "LastEventId",
+    "Limit",
+    "Page",
+    "PreferHeader",
+    "Preference",
+    "Principal",
+    "Probe",
+    "Problem",
+    "Request",
+    "Retry",
+    "Role",
+    "Subscription",
+    "allow",
+    "answer_if_changed",
+    "create",
+    "etag",
+    "fingerprint",
+    "guard",
+    "message",
+    "read_prefer",
+    "schema_json",
+]

@@ -6,6 +6,7 @@ everybody, by the guard that stands in front of all of them.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
@@ -33,6 +34,8 @@ class Principal(msgspec.Struct, frozen=True):
     person_id: UUID
     session_id: UUID
     role: Role
+    # When the access token ends, and with it a stream it opened.
+    expires_at: datetime = datetime.max.replace(tzinfo=UTC)
 
 
 class Authenticator(Protocol):
