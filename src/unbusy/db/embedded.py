@@ -1,75 +1,80 @@
 """The embedded PostgreSQL: initialised, tuned, started and stopped by us, under one directory.
 
-    DIRECTORY/lock       held while a server of ours runs here; a second start refuses clearly
-    DIRECTORY/postgres/  the data, owned by the user the server runs as
+    DIRECTORY/lock          held while a server of ours runs here; a second start refuses clearly
+    DIRECTORY/postgres/     the data, owned by the user the server runs as
     DIRECTORY/postgres.log
 
 The server listens on a socket inside its own directory and on no network address, so whoever may
-read the data may connect, and nobody else.
+read the data may connect, and nobody else. It never outlives the process that started it: the
+kernel stops it when that one dies, however it dies.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import os
-import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 import asyncpg
 
+from unbusy.db import privileges
+from unbusy.db.privileges import Owner
 from unbusy.errors import SetupError
 
 _PORT = 5432
 _SUPERUSER = "postgres"
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
-# The longest path a socket may have (Linux: 108 with the ending zero; macOS: 104).
+# The longest path a socket may have (Linux: 108 with the ending zero).
 _LONGEST_SOCKET_PATH = 100
 _MEGABYTE = 1024 * 1024
-_PR_SET_PDEATHSIG = 1
+_LONGEST_LOG = 20 * _MEGABYTE
 
 
 class Server:
     """A running PostgreSQL of our own."""
 
-    def __init__(self, directory: Path, process: subprocess.Popen[bytes], sockets: Path, lock: int) -> None:
-        self._directory = directory
-        self._process = process
-        self._sockets = sockets
+    def __init__(self, home: _Home, options: Mapping[str, str], lock: int) -> None:
+        self._home = home
+        self._options = options
         self._lock = lock
+        self._process = _launch(home, options)
 
     @classmethod
     def start(cls, directory: Path, *, options: Mapping[str, str] | None = None) -> Server:
         """Start the server that lives in `directory`, made from nothing when it is empty.
 
         Waits until it answers. `options` are PostgreSQL's own, over the tuned ones. Raises
-        SetupError when another process already runs it, or when it does not come up.
+        SetupError when another process already runs it, or when it does not come up. To be called
+        from a thread that lives as long as the server should: the kernel watches that thread.
         """
-        directory = directory.expanduser().resolve()
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = _make_directory(directory)
         lock = _take_lock(directory)
         try:
-            user = _unprivileged_user()
-            _make_data_directory(directory, user)
-            _clear_stale_pid_file(directory / "postgres" / "postmaster.pid")
-            sockets = _socket_directory(directory, user)
-            process = _launch(directory, sockets, user, _tuned() | dict(options or {}))
-            server = cls(directory, process, sockets, lock)
-            server._wait_until_ready()
+            home = _Home(directory)
+            _make_data(home)
+            _clear_remains(home)
+            server = cls(home, _tuned() | dict(options or {}), lock)
         except BaseException:
             os.close(lock)
+            raise
+        try:
+            server._wait_until_ready()
+        except BaseException:
+            server.stop()
             raise
         return server
 
@@ -84,7 +89,16 @@ class Server:
 
     def url(self, database: str = "unbusy") -> str:
         """Where to connect, as the superuser."""
-        return f"postgresql://{_SUPERUSER}@/{database}?host={quote(str(self._sockets))}&port={_PORT}"
+        return self._home.url(database)
+
+    def start_again(self) -> None:
+        """Start a server that died, without waiting for it: whoever needs it tries until it answers.
+
+        What its backends had not committed is undone, as always after a crash.
+        """
+        assert not self.is_running
+        _clear_remains(self._home)
+        self._process = _launch(self._home, self._options)
 
     def stop(self) -> None:
         """Stop cleanly: open transactions are undone, what is committed is on disk."""
@@ -95,15 +109,26 @@ class Server:
                     self._process.wait(_STOP_TIMEOUT_S)
         os.close(self._lock)
 
+    def let_go(self) -> None:
+        """In a forked child: close the lock it inherited, which is its parent's alone."""
+        os.close(self._lock)
+
     def _wait_until_ready(self) -> None:
         give_up_at = time.monotonic() + _START_TIMEOUT_S
         while not asyncio.run(_ensure_database(self.url("postgres"))):
             if not self.is_running:
-                raise SetupError(f"PostgreSQL did not start: {_last_line(self._directory / 'postgres.log')}")
+                raise SetupError(f"PostgreSQL did not start: {_last_line(self._home.log)}")
             if time.monotonic() > give_up_at:
-                self._process.kill()
                 raise SetupError(f"PostgreSQL did not answer within {_START_TIMEOUT_S:.0f} seconds")
             time.sleep(0.03)
+
+
+def running_at(directory: Path) -> str | None:
+    """The URL of the server that another process runs in `directory`, or None when none answers."""
+    home = _Home(directory.expanduser().resolve())
+    if (home.data / "postmaster.pid").exists() and asyncio.run(_ensure_database(home.url("postgres"))):
+        return home.url("unbusy")
+    return None
 
 
 def binary(name: str) -> Path:
@@ -114,95 +139,146 @@ def binary(name: str) -> Path:
     return Path(package.submodule_search_locations[0]) / "pginstall" / "bin" / name
 
 
+class _Home:
+    """Where a server lives, and whom it runs as. `directory` is absolute."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.data = directory / "postgres"
+        self.log = directory / "postgres.log"
+        self.digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
+        # PostgreSQL puts it into the title of each of its processes, by which we know ours.
+        self.cluster_name = f"unbusy-{self.digest}"
+        self.owner = privileges.owner_of_data()
+
+    @property
+    def sockets(self) -> Path:
+        """Directory of the socket: the data's own, or a short one when that path is too long."""
+        if len(str(self.data)) <= _LONGEST_SOCKET_PATH - len(f"/.s.PGSQL.{_PORT}"):
+            return self.data
+        return Path(tempfile.gettempdir()) / self.cluster_name
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{_SUPERUSER}@/{database}?host={quote(str(self.sockets))}&port={_PORT}"
+
+    def processes(self) -> Generator[int]:
+        """Process ids of everything that belongs to this server, running or left behind."""
+        title = f"postgres: {self.cluster_name}: ".encode()
+        option = f"cluster_name={self.cluster_name}".encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if words[0].startswith(title) or option in words:
+                    yield int(entry.name)
+
+
+def _make_directory(directory: Path) -> Path:
+    directory = directory.expanduser().resolve()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"cannot make the data directory {directory}: {error.strerror}") from None
+    return directory
+
+
 def _take_lock(directory: Path) -> int:
-    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SetupError(f"cannot write in the data directory {directory}: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
     except BlockingIOError:
         owner = os.read(lock, 20).decode() or "unknown"
         os.close(lock)
         raise SetupError(f"{directory} is in use by process {owner}; stop it or take another --data") from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    except OSError as error:
+        os.close(lock)
+        raise SetupError(f"cannot write in the data directory {directory}: {error.strerror}") from None
     return lock
 
 
-def _unprivileged_user() -> pwd.struct_passwd | None:
-    """Whom to become when started as root, which PostgreSQL refuses to run as."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise SetupError("started as root, and there is no user 'postgres' or 'nobody' to run the database as")
+def _make_data(home: _Home) -> None:
+    """Initialise the data directory unless it is there.
 
-
-def _make_data_directory(directory: Path, user: pwd.struct_passwd | None) -> None:
-    data = directory / "postgres"
-    if (data / "PG_VERSION").exists():
+    It is made beside and renamed, so that a start which is killed half-way leaves nothing that
+    looks like a database.
+    """
+    if (home.data / "PG_VERSION").exists():
         return
-    # Initialised beside and renamed, so that a start which is killed half-way leaves nothing
-    # that looks like a database.
-    fresh = directory / "postgres.new"
+    fresh = home.directory / "postgres.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(mode=0o700)
-    if user:
-        os.chown(fresh, user.pw_uid, user.pw_gid)
+    try:
+        fresh.mkdir(mode=0o700)
+        _give(fresh, home.owner)
+        _initialise(fresh, home.owner)
+        fresh.rename(home.data)
+    except OSError as error:
+        raise SetupError(f"cannot make the database in {home.directory}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _initialise(fresh: Path, owner: Owner | None) -> None:
     command = [binary("initdb"), "-D", fresh, "-U", _SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C"]
-    made = subprocess.run(command, capture_output=True, check=False, **_identity(user))  # noqa: S603 - our own program
+    made = subprocess.run(  # noqa: S603 - our own program
+        command,
+        capture_output=True,
+        check=False,
+        cwd="/",
+        preexec_fn=privileges.become(owner, (command[0], fresh)),
+    )
     if made.returncode != 0:
-        raise SetupError(f"cannot initialise the database in {directory}: {made.stderr.decode(errors='replace')}")
-    fresh.rename(data)
+        said = (made.stderr or made.stdout).decode(errors="replace").strip()
+        raise SetupError(f"cannot make the database in {fresh.parent}: {said}")
 
 
-def _clear_stale_pid_file(pid_file: Path) -> None:
-    """Remove what a killed server left behind, which PostgreSQL itself does not when its number
-    has since been given to another process. We hold the lock, so an old server is an orphan."""
-    if not pid_file.exists():
-        return
-    first_line = pid_file.read_text().partition("\n")[0]
-    if first_line.isdigit() and _is_postgres(int(first_line), pid_file.parent):
-        _stop_orphan(int(first_line))
+def _clear_remains(home: _Home) -> None:
+    """Clear what a killed server left behind. We hold the lock, so whatever still runs is an orphan.
+
+    A postmaster that lost us is stopping cleanly by itself and is waited for; backends that lost
+    their postmaster are killed: none of them can commit any more, and a new server may not start
+    beside them. Then the pid file goes, which PostgreSQL itself would respect when its number has
+    since been given to another process.
+    """
+    pid_file = home.data / "postmaster.pid"
+    with contextlib.suppress(OSError, ValueError):
+        postmaster = int(pid_file.read_text().partition("\n")[0])
+        if postmaster in set(home.processes()):
+            _stop_orphan(postmaster)
+    _kill_all(home)
     pid_file.unlink(missing_ok=True)
 
 
-def _is_postgres(pid: int, data: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return str(data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
-
-
-def _stop_orphan(pid: int) -> None:
+def _stop_orphan(postmaster: int) -> None:
     give_up_at = time.monotonic() + _STOP_TIMEOUT_S
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGINT)
+        os.kill(postmaster, signal.SIGINT)
         while time.monotonic() < give_up_at:
-            os.kill(pid, 0)
-            time.sleep(0.05)
-        os.kill(pid, signal.SIGKILL)
+            os.kill(postmaster, 0)
+            time.sleep(0.02)
 
 
-def _socket_directory(directory: Path, user: pwd.struct_passwd | None) -> Path:
-    sockets = directory / "postgres"
-    if len(str(sockets)) <= _LONGEST_SOCKET_PATH - len(f"/.s.PGSQL.{_PORT}"):
-        return sockets
-    digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-    sockets = Path(tempfile.gettempdir()) / f"unbusy-{digest}"
-    sockets.mkdir(mode=0o700, exist_ok=True)
-    if user:
-        os.chown(sockets, user.pw_uid, user.pw_gid)
-    if sockets.is_symlink() or sockets.stat().st_uid != (user.pw_uid if user else os.geteuid()):
-        raise SetupError(f"{sockets} belongs to somebody else; take a shorter --data")
-    return sockets
+def _kill_all(home: _Home) -> None:
+    give_up_at = time.monotonic() + _STOP_TIMEOUT_S
+    while left := list(home.processes()):
+        if time.monotonic() > give_up_at:
+            raise SetupError(f"an old server in {home.directory} does not end: processes {left}")
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
 
 
-def _launch(
-    directory: Path, sockets: Path, user: pwd.struct_passwd | None, options: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    command: list[str | Path] = [binary("postgres"), "-D", directory / "postgres", "-k", sockets, "-p", str(_PORT)]
-    for name, value in options.items():
+def _launch(home: _Home, options: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    sockets = _prepared_sockets(home)
+    command: list[str | Path] = [binary("postgres"), "-D", home.data, "-k", sockets, "-p", str(_PORT)]
+    for name, value in ({"cluster_name": home.cluster_name} | dict(options)).items():
         command += ["-c", f"{name}={value}"]
-    with (directory / "postgres.log").open("ab") as log:
+    become = privileges.become(home.owner, (binary("postgres"), home.data), dies_with_parent=signal.SIGINT)
+    with _open_log(home.log) as log:
         # A session of its own, so that Ctrl-C in the terminal reaches us and we stop the server
         # last, in our own order.
         return subprocess.Popen(  # noqa: S603 - our own program
@@ -210,27 +286,34 @@ def _launch(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            cwd="/",
             start_new_session=True,
-            preexec_fn=stop_with_parent(signal.SIGINT),  # noqa: PLW1509 - no threads are running yet
-            **_identity(user),
+            preexec_fn=become,  # noqa: PLW1509 - whoever starts a server runs no threads
         )
 
 
-def stop_with_parent(how: signal.Signals) -> Callable[[], None]:
-    """For a new child: have the kernel send it `how` when its parent dies, even by kill −9."""
-    libc = ctypes.CDLL(None)
+def _prepared_sockets(home: _Home) -> Path:
+    sockets = home.sockets
+    if sockets == home.data:
+        return sockets
+    with contextlib.suppress(FileExistsError):
+        sockets.mkdir(mode=0o700)
+        _give(sockets, home.owner)
+    status = sockets.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != (home.owner.uid if home.owner else os.geteuid()):
+        raise SetupError(f"{sockets} belongs to somebody else; take a shorter --data")
+    return sockets
 
-    def ask_the_kernel() -> None:
-        if hasattr(libc, "prctl"):
-            libc.prctl(_PR_SET_PDEATHSIG, how)
 
-    return ask_the_kernel
+def _open_log(log: Path) -> IO[bytes]:
+    if log.exists() and log.stat().st_size > _LONGEST_LOG:
+        log.replace(log.with_suffix(".log.1"))
+    return log.open("ab")
 
 
-def _identity(user: pwd.struct_passwd | None) -> dict[str, object]:
-    if user is None:
-        return {}
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": "/"}
+def _give(path: Path, owner: Owner | None) -> None:
+    if owner:
+        os.chown(path, owner.uid, owner.gid)
 
 
 def _tuned() -> dict[str, str]:
@@ -248,8 +331,9 @@ def _tuned() -> dict[str, str]:
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_min_messages": "warning",
-        # A statement that failed may carry a person's data; the log must not.
+        # A statement that failed, and the detail of why, may carry a person's data; the log must not.
         "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
     }
 
 
@@ -257,7 +341,7 @@ async def _ensure_database(url: str) -> bool:
     """Make the database `unbusy` unless it is there; False when the server does not answer yet."""
     try:
         connection = await asyncpg.connect(url, timeout=5)
-    except (asyncpg.PostgresError, OSError):
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
         return False
     try:
         if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'unbusy')"):
