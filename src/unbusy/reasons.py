@@ -1,7 +1,7 @@
 """The closed list of reasons: why a payment did not complete, or a request was not accepted.
 
-One word, one meaning, for ever. Each has a page in both languages (`texts/reasons.toml`, served at
-`/problems/{reason}`), and a test fails when one has none or is never produced.
+One word, one meaning, for ever. Each has a page in both languages (`api/texts/reasons.toml`, served
+at `/problems/{reason}`), and a test fails when one has none or is never produced.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Reason(StrEnum):
     quota_exceeded = "quota_exceeded"
     deadline_unreachable = "deadline_unreachable"
     ledger_unavailable = "ledger_unavailable"
+    our_mistake = "our_mistake"
 
     # The state forbids it now.
     handle_taken = "handle_taken"
