@@ -3,17 +3,24 @@
 Any number of processes may start at once: one takes the lock and applies what is missing, the
 others wait and find nothing left to do. A file that was changed after it was applied, or a
 database newer than this program, is refused.
+
+The user of the URL needs no superuser's rights: it must own the database, and have CREATEROLE or
+be a member of the role `unbusy_app` already.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 
 import asyncpg
 
 from unbusy.errors import SetupError
+
+OLDEST_POSTGRESQL = 16
 
 # Any constant will do, as long as every version of unbusy takes the same one.
 _LOCK = 0x756E_6275_7379
@@ -51,15 +58,51 @@ def migrations() -> list[Migration]:
 async def migrate(url: str) -> list[str]:
     """Bring the database up to date and return the names of what was applied, oldest first.
 
-    Raises SetupError when the database is newer than this program, or a file has been changed.
+    Each migration is applied whole or not at all. Raises SetupError when the database cannot be
+    reached, is newer than this program, or does not let us.
     """
-    connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "unbusy-migrate"})
-    try:
+    async with _connected(url) as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await connection.execute(_CREATE_TABLE)
         return [await _apply(connection, migration) for migration in await _missing(connection)]
+
+
+async def require_current(url: str) -> None:
+    """Raise SetupError unless every migration this program knows has been applied, and no other."""
+    async with _connected(url) as connection:
+        exists = await connection.fetchval("SELECT to_regclass('public.unbusy_migrations') IS NOT NULL")
+        missing = await _missing(connection) if exists else migrations()
+    if missing:
+        raise SetupError(f"the database lacks migration {missing[0].name}; run 'unbusy migrate'")
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await _connect(url)
+    try:
+        if connection.get_server_version().major < OLDEST_POSTGRESQL:
+            raise SetupError(f"the database is older than PostgreSQL {OLDEST_POSTGRESQL}")
+        yield connection
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise SetupError(
+            f"the database user may not do what a migration needs ({error}): it must own the database, "
+            f"and have CREATEROLE or be a member of unbusy_app"
+        ) from error
+    except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, OSError) as error:
+        raise SetupError(f"the database went away: {error}") from error
     finally:
         await connection.close()
+
+
+async def _connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
+    try:
+        return await asyncpg.connect(url, timeout=10, server_settings={"application_name": "unbusy-migrate"})
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise SetupError(f"the database does not let us in: {error}") from None
+    except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+        raise SetupError(f"the database cannot be reached: {error or 'it does not answer'}") from None
+    except (asyncpg.InterfaceError, ValueError) as error:
+        raise SetupError(f"the database's URL cannot be used: {error}") from None
 
 
 async def _missing(connection: asyncpg.Connection[asyncpg.Record]) -> list[Migration]:
