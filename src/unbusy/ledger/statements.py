@@ -1,0 +1,52 @@
+"""Statements: what an account did, and what it held at any past time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from unbusy.db import Tx
+from unbusy.ledger.transfers import Kind
+
+MAX_ENTRIES = 100
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One line of an account's statement.
+
+    `amount` is what it changed the balance by (+ in, − out; 0 for hold, void and expire), `held`
+    what it changed the reserved by (+ for a hold, − for its end), `balance` what was posted after it.
+    """
+
+    number: int
+    transfer_id: UUID
+    kind: Kind
+    code: str
+    amount: int
+    held: int
+    balance: int
+    at: datetime
+    counterparty_id: UUID
+
+
+async def statement(
+    tx: Tx,
+    account_id: UUID,
+    *,
+    before: int | None = None,
+    limit: int = MAX_ENTRIES,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Entry]:
+    """Entries of the account, newest first: `since` ≤ at < `until`, numbers less than `before`.
+
+    For the next page, `before` is the number of the last entry. `limit` is 100 at most.
+    """
+    raise NotImplementedError
+
+
+async def balance_at(tx: Tx, account_id: UUID, at: datetime) -> int:
+    """What was posted to the account up to and including `at`; 0 for an unknown one."""
+    raise NotImplementedError
