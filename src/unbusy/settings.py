@@ -13,7 +13,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
 from msgspec import Meta
@@ -60,6 +60,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port the gateways listen on; 0 takes a free one.")] = 8080
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Reverse proxies whose `X-Forwarded-For` is believed; empty means nobody's.",
+            extra={"allowed": "addresses and networks, separated by commas"},
+        ),
+    ] = ""
     workers: Annotated[int, Meta(ge=1, le=64, description="How many gateway processes.")] = 1
     default_asset: Annotated[
         str,
@@ -83,6 +90,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     queue_promise_s: Annotated[
         int, Meta(ge=1, le=86_400, description="A queued payment is done this many seconds later at the latest.")
     ] = 60
+    queue_drain_floor: Annotated[
+        int, Meta(ge=1, le=10_000, description="Queued payments a second that are settled even at the peak.")
+    ] = 300
     request_expires_days: Annotated[
         int, Meta(ge=1, le=365, description="Days a request for money stays open when its maker does not say.")
     ] = 14
@@ -152,8 +162,8 @@ def settings() -> Iterator[Setting]:
     assert isinstance(info, msgspec.inspect.StructType)
     for field in info.fields:
         assert isinstance(field.type, msgspec.inspect.Metadata)
-        extra: Mapping[str, Any] = field.type.extra or {}  # pyright: ignore[reportUnknownMemberType] - a bare dict
-        described: Mapping[str, Any] = field.type.extra_json_schema or {}  # pyright: ignore[reportUnknownMemberType]
+        extra = cast("Mapping[str, Any]", field.type.extra or {})
+        described = cast("Mapping[str, Any]", field.type.extra_json_schema or {})
         yield Setting(
             name=field.name,
             type=types[field.name],

@@ -1,0 +1,52 @@
+"""The secret that signs access tokens: given as a setting, or made once and kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from unbusy.errors import SetupError
+from unbusy.settings import Settings
+
+_BYTES = 48
+
+
+def signing_secret(settings: Settings) -> bytes:
+    """The setting `secret`, else the one kept in the data directory, made the first time.
+
+    Raises SetupError with an external database and no setting: its gateways may run on several
+    machines, and each would make its own and refuse the others' tokens.
+    """
+    if settings.secret:
+        return settings.secret.encode()
+    if settings.database_url:
+        raise SetupError("with database_url a secret is needed, the same for every gateway: set UNBUSY_SECRET")
+    return _kept(Path(settings.data).expanduser() / "secret")
+
+
+def _kept(path: Path) -> bytes:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make(path)
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise SetupError(f"cannot keep the secret in {path}: {error.strerror}") from None
+    if not secret:
+        raise SetupError(f"the secret in {path} is empty; remove the file, and everybody signs in again")
+    return secret
+
+
+def _make(path: Path) -> None:
+    """Write a new secret that nobody else may read. Of several that try at once, the first one stays."""
+    draft = path.with_name(f"secret.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
