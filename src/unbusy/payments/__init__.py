@@ -1,0 +1,35 @@
+"""Payments: people pay each other and shops, ask for money, and give it back.
+
+    a payment     ─────────────▶ completed | declined          decided and done in one commit
+                  ─▶ queued ───▶ completed | declined           when the payer did not want to wait
+                           └───▶ cancelled | expired            by choice, or the promise was missed
+    a refund      ─────────────▶ completed | declined          its own object; adds up on the payment
+    a request     ─▶ open ─────▶ paid | declined | cancelled | expired
+
+What it promises: a payment's row, its transfer in the ledger, its idempotency key, its payer's
+limits and the events that tell of it are written in one transaction. The same key is the same
+payment for ever. `pipeline.py` forms the batches, `settlement.py` settles one.
+"""
+
+from unbusy.payments.events import KINDS, Events
+from unbusy.payments.model import Payment, Refund, Status
+from unbusy.payments.requests import Requests, expire_requests
+from unbusy.payments.service import Payments, settle_queued
+from unbusy.payments.settlement import Settlement
+from unbusy.payments.sql import check
+from unbusy.payments.views import Views
+
+__all__ = [
+    "KINDS",
+    "Events",
+    "Payment",
+    "Payments",
+    "Refund",
+    "Requests",
+    "Settlement",
+    "Status",
+    "Views",
+    "check",
+    "expire_requests",
+    "settle_queued",
+]

@@ -1,0 +1,56 @@
+"""The HTTP application: every room put together, for one gateway process."""
+
+from __future__ import annotations
+
+from unbusy import api, payments, people, wallets
+from unbusy.clock import SystemClock
+from unbusy.db import Database
+from unbusy.ids import Ids
+from unbusy.payments import routes as payment_routes
+from unbusy.people import routes as people_routes
+from unbusy.settings import Settings
+from unbusy.wallets import routes as wallet_routes
+
+HANDLERS = (*people_routes.HANDLERS, *wallet_routes.HANDLERS, *payment_routes.HANDLERS)
+
+
+async def create(settings: Settings, url: str, secret: bytes) -> api.Application:
+    """A gateway's application, connected to the database at `url`.
+
+    `secret` signs its access tokens. What it starts with the server's start-up it ends with its
+    shut-down, in the opposite order: payments that were submitted are settled before the
+    connections are closed.
+    """
+    clock = SystemClock()
+    ids = Ids(clock)
+    hub = api.Hub()
+    db = await Database.open(url, size=settings.pool_size, queue=settings.pool_queue, clock=clock)
+    persons = people.People(db, clock=clock, ids=ids, settings=settings, secret=secret)
+    pay = payments.Payments(db, persons, hub, clock=clock, ids=ids, settings=settings)
+    views = payments.Views(persons, pay)
+
+    async def is_ready() -> None:
+        async with db.connection() as connection:
+            await connection.fetchval("SELECT 1")
+
+    async def close_streams() -> None:
+        hub.close()
+
+    return api.create(
+        HANDLERS,
+        authenticator=persons,
+        settings=settings,
+        clock=clock,
+        parts=(
+            settings,
+            persons,
+            pay,
+            payments.Requests(db, pay, clock=clock, ids=ids, settings=settings),
+            payments.Events(db, views, hub),
+            views,
+            wallets.Wallets(db, persons, clock=clock),
+        ),
+        probes={"database": is_ready},
+        on_startup=(persons.start, pay.start),
+        on_shutdown=(close_streams, pay.stop, persons.stop, db.close),
+    )

@@ -1,0 +1,169 @@
+"""The hot path: payments that arrive together share one transaction and one commit.
+
+    submit ─▶ [ the batch that is forming ] ─▶ settle ─▶ commit ─▶ each caller's own answer
+
+There is no timer. A batch is whatever arrived while the one before it was being written, up to a
+bound: at rest a payment is a batch of one, at the peak hundreds share a commit. Nobody is told
+anything before the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from unbusy.clock import Deadline
+from unbusy.errors import DeadlineUnreachable, LedgerUnavailable, RequestError, Unavailable
+from unbusy.payments.model import Order, Payment
+
+log = structlog.get_logger()
+
+# What a caller gets: the payment and whether it is an earlier answer, or why there is none.
+Answer = tuple[Payment, bool] | RequestError
+
+# How often callers whose deadline has passed are looked for: what a deadline is late by at most.
+_SWEEP_S = 0.05
+# How long to wait before a batch is tried again while the database is away.
+_OUTAGE_PAUSE_S = 0.1
+
+
+class Pipeline:
+    """Gathers orders into batches and hands each caller its own answer.
+
+    `settle` does a whole batch in one transaction of its own and answers in the same order
+    (`settlement.py` tells how). `observe` is told the size of each batch.
+    """
+
+    def __init__(
+        self,
+        settle: Callable[[Sequence[Order]], Awaitable[list[Answer]]],
+        *,
+        batch_max: int,
+        queue_max: int,
+        observe: Callable[[int], None],
+    ) -> None:
+        self._settle = settle
+        self._batch_max = batch_max
+        self._queue_max = queue_max
+        self._observe = observe
+        self._forming: deque[_Place] = deque()
+        self._being_settled: list[_Place] = []
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._settle_for_ever()), asyncio.create_task(self._sweep_for_ever())]
+
+    async def stop(self) -> None:
+        """Settle what has been submitted, then end."""
+        await self._idle.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def length(self) -> int:
+        """How many orders wait for a batch."""
+        return len(self._forming)
+
+    async def submit(self, order: Order, deadline: Deadline) -> tuple[Payment, bool]:
+        """Join the batch that is forming; the answer comes after its commit.
+
+        Gives the payment and whether it had been made before under the same key. Raises a
+        RequestError when there can be none, DeadlineUnreachable when it was not begun, and
+        LedgerUnavailable when it may have been: then only the same key is safe.
+        """
+        if len(self._forming) >= self._queue_max:
+            raise DeadlineUnreachable("too many payments are waiting", retry_after=1)
+        place = _Place(order, deadline, asyncio.get_running_loop().create_future())
+        self._forming.append(place)
+        self._arrived.set()
+        self._idle.clear()
+        return await place.answer
+
+    async def _settle_for_ever(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._being_settled = batch = self._take_batch()
+            if batch:
+                self._observe(len(batch))
+                await self._settle_batch(batch)
+            self._being_settled = []
+            if not self._forming:
+                self._idle.set()
+
+    def _take_batch(self) -> list[_Place]:
+        batch: list[_Place] = []
+        while self._forming and len(batch) < self._batch_max:
+            place = self._forming.popleft()
+            if place.deadline.has_passed:
+                place.refuse(DeadlineUnreachable("the deadline passed before the work began", retry_after=1))
+            elif not place.answer.done():
+                batch.append(place)
+        if not self._forming:
+            self._arrived.clear()
+        return batch
+
+    async def _settle_batch(self, batch: list[_Place]) -> None:
+        """Settle it whole; when it breaks, one by one, so that one bad order cannot hurt the rest."""
+        try:
+            answers = await self._settle([place.order for place in batch])
+        except Unavailable:
+            await self._settle_later(batch)
+        except Exception as error:
+            log.exception("a batch of payments broke", size=len(batch))
+            if len(batch) == 1:
+                batch[0].refuse(error)
+                return
+            for place in batch:
+                await self._settle_batch([place])
+        else:
+            for place, answer in zip(batch, answers, strict=True):
+                place.give(answer)
+
+    async def _settle_later(self, batch: list[_Place]) -> None:
+        """The database is away: try again, for those who still wait. Their keys make that safe,
+        also when the commit had gone through and only its answer was lost."""
+        await asyncio.sleep(_OUTAGE_PAUSE_S)
+        if waiting := [place for place in batch if not place.answer.done()]:
+            await self._settle_batch(waiting)
+
+    async def _sweep_for_ever(self) -> None:
+        """Answer callers whose deadline passed while their batch was being written."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            for place in self._being_settled:
+                if place.deadline.has_passed:
+                    place.refuse(
+                        LedgerUnavailable(
+                            "the books did not answer in time; ask again with the same key", retry_after=2
+                        )
+                    )
+
+
+class _Place:
+    """One caller's place in a batch."""
+
+    __slots__ = ("answer", "deadline", "order")
+
+    def __init__(self, order: Order, deadline: Deadline, answer: asyncio.Future[tuple[Payment, bool]]) -> None:
+        self.order = order
+        self.deadline = deadline
+        self.answer = answer
+
+    def give(self, answer: Answer) -> None:
+        if self.answer.done():
+            return
+        if isinstance(answer, RequestError):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+    def refuse(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)

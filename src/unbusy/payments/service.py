@@ -1,0 +1,288 @@
+"""The verbs of a payment, in the order of its life: pay, look, cancel, refund, settle what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from unbusy import ledger, money, telemetry
+from unbusy.api import Hub, Principal
+from unbusy.clock import Clock, Deadline
+from unbusy.db import Database, Tx
+from unbusy.errors import Conflict, DeadlineUnreachable, Forbidden, Invalid, KeyReused, NotFound
+from unbusy.ids import Ids
+from unbusy.payments import model, sql
+from unbusy.payments.feed import Feed
+from unbusy.payments.model import Order, Payment, Refund, Status
+from unbusy.payments.pipeline import Pipeline
+from unbusy.payments.settlement import Answer, Settlement
+from unbusy.people import Payee, People
+from unbusy.reasons import Reason
+from unbusy.settings import Settings
+
+# How long a count of the queue is good for: the promise rests on it.
+_COUNT_IS_GOOD_FOR_S = 1.0
+
+
+class Payments:
+    """Payments as one gateway makes them."""
+
+    def __init__(self, db: Database, people: People, hub: Hub, *, clock: Clock, ids: Ids, settings: Settings) -> None:
+        self._db = db
+        self._people = people
+        self._hub = hub
+        self._clock = clock
+        self._ids = ids
+        self._settings = settings
+        self._settlement = Settlement(ids=ids, settings=settings)
+        self._feed = Feed(db, hub)
+        self._pipeline = Pipeline(
+            self._settle_batch,
+            batch_max=settings.batch_max,
+            queue_max=settings.pipeline_queue,
+            observe=telemetry.BATCH_SIZE.observe,
+        )
+        self._scales = dict(money.iso_scales())
+        self._most_queued = settings.queue_promise_s * settings.queue_drain_floor
+        self._queued = 0
+        self._queued_counted_at = float("-inf")
+
+    async def start(self) -> None:
+        await self._feed.start()
+        await self._pipeline.start()
+
+    async def stop(self) -> None:
+        """Finish what has been submitted, then end."""
+        await self._pipeline.stop()
+        await self._feed.stop()
+
+    # ── pay ──────────────────────────────────────────────────────────────────────────────────
+
+    async def pay(
+        self,
+        payer: Principal,
+        payee: str,
+        amount: int,
+        asset: str,
+        note: str,
+        *,
+        key: str,
+        fingerprint: bytes,
+        deadline: Deadline,
+        is_async: bool = False,
+    ) -> tuple[Payment, bool]:
+        """Pay `amount` minor units to a handle (`@ming`) or a person's id.
+
+        Gives the payment and whether it had been made before under this key. With `is_async` it is
+        queued with a promise instead. Raises NotFound for an unknown payee, Invalid for an unknown
+        asset or oneself, and what `Pipeline.submit` raises.
+        """
+        to = await self.payee(payer, payee)
+        await self.scale(asset)
+        order = Order(
+            id=self._ids.new(),
+            tenant_id=payer.tenant_id,
+            payer_id=payer.person_id,
+            payee_id=to.person_id,
+            amount=amount,
+            asset=asset,
+            note=note,
+            key=key,
+            fingerprint=fingerprint,
+            finish_by=await self._promise() if is_async else None,
+        )
+        return await self.submit(order, deadline)
+
+    async def submit(self, order: Order, deadline: Deadline) -> tuple[Payment, bool]:
+        """Have an order settled with whatever else arrives now; see `Pipeline.submit`."""
+        return await self._pipeline.submit(order, deadline)
+
+    async def payee(self, payer: Principal, text: str) -> Payee:
+        """Whom `text` names within the payer's tenant. Raises NotFound, and Invalid for oneself."""
+        found = await self._people.resolve([(payer.tenant_id, text)])
+        payee = found.get((payer.tenant_id, text))
+        if payee is None:
+            raise NotFound("there is nobody by this handle or id", field="payee")
+        if payee.person_id == payer.person_id:
+            raise Invalid("this is you: nobody pays oneself", field="payee")
+        return payee
+
+    async def scale(self, asset: str) -> int:
+        """The asset's decimals. Raises Invalid when it is neither a currency nor registered."""
+        if (scale := self._scales.get(asset)) is not None:
+            return scale
+        async with self._db.connection() as connection:
+            registered = await ledger.scale_of(connection, asset)
+        if registered is None:
+            raise Invalid(f"there is no asset {asset}", field="asset")
+        self._scales[asset] = registered
+        return registered
+
+    async def _promise(self) -> datetime:
+        """When a payment queued now is done at the latest. Raises DeadlineUnreachable when more is
+        queued than the worker settles within that time even at its slowest."""
+        moment, promise_s = self._clock.monotonic(), self._settings.queue_promise_s
+        if moment - self._queued_counted_at > _COUNT_IS_GOOD_FOR_S:
+            self._queued_counted_at = moment
+            async with self._db.connection() as connection:
+                self._queued = await sql.count_queued(connection, self._most_queued)
+        self._queued += 1
+        if self._queued > self._most_queued:
+            raise DeadlineUnreachable("more is queued than can be promised", retry_after=promise_s / 2)
+        return self._clock.now() + timedelta(seconds=promise_s)
+
+    async def _settle_batch(self, orders: Sequence[Order]) -> list[Answer]:
+        async def work(tx: Tx) -> list[Answer]:
+            return await self._settlement.settle(tx, orders, self._clock.now())
+
+        answers = await self._db.run(work)
+        self._feed.poke()
+        return answers
+
+    # ── look ─────────────────────────────────────────────────────────────────────────────────
+
+    async def find(self, person: Principal, payment_id: UUID) -> Payment:
+        """A payment this person made or received. Raises NotFound, also for other people's."""
+        async with self._db.connection() as connection:
+            payment = await sql.find_payment(connection, person.person_id, payment_id)
+        if payment is None:
+            raise NotFound("there is no such payment")
+        return payment
+
+    async def list(self, person: Principal, before: UUID | None, limit: int) -> list[Payment]:
+        """A person's payments, made and received, newest first, at most `limit`, older than `before`."""
+        async with self._db.connection() as connection:
+            return await sql.list_payments(connection, person.person_id, before, limit)
+
+    async def wait(self, person: Principal, payment_id: UUID, seconds: float) -> Payment:
+        """The payment once it is final, or as it is when that takes longer than `seconds`."""
+        give_up_at = self._clock.monotonic() + seconds
+        with self._hub.subscribe(person.person_id) as news:
+            payment = await self.find(person, payment_id)
+            while not payment.is_final and not news.is_closed:
+                if not await news.wait(give_up_at - self._clock.monotonic()):
+                    break
+                payment = await self.find(person, payment_id)
+        return payment
+
+    async def place(self, payment: Payment) -> int:
+        """The place of a queued payment: 1 is next. Counts no further than what can be promised."""
+        async with self._db.connection() as connection:
+            return 1 + await sql.count_queued(connection, self._most_queued, before=payment.id)
+
+    async def refunds(self, person: Principal, payment_id: UUID) -> list[Refund]:
+        """The refunds of a payment this person made or received, newest first."""
+        await self.find(person, payment_id)
+        async with self._db.connection() as connection:
+            return await sql.list_refunds(connection, payment_id)
+
+    # ── cancel ───────────────────────────────────────────────────────────────────────────────
+
+    async def cancel(self, payer: Principal, payment_id: UUID) -> Payment:
+        """Take back a payment that is queued; one that was cancelled before is given as it is.
+
+        Raises NotFound, Forbidden for its payee, and Conflict once it is final.
+        """
+
+        async def work(tx: Tx) -> Payment:
+            payment = await self._lock(tx, payer, payment_id)
+            if payment.payer_id != payer.person_id:
+                raise Forbidden("only the payer can cancel a payment")
+            if payment.status is Status.cancelled:
+                return payment
+            if payment.is_final:
+                raise Conflict(Reason.payment_not_cancellable, f"this payment is {payment.status} already")
+            cancelled = msgspec.structs.replace(payment, status=Status.cancelled, updated_at=self._clock.now())
+            await sql.finish(tx, [cancelled], [])
+            return cancelled
+
+        payment = await self._db.run(work)
+        self._feed.poke()
+        return payment
+
+    # ── refund ───────────────────────────────────────────────────────────────────────────────
+
+    async def refund(
+        self, payee: Principal, payment_id: UUID, amount: int | None, note: str, *, key: str, fingerprint: bytes
+    ) -> tuple[Refund, bool]:
+        """Give back all (None) or part of a payment, from its payee's wallet to its payer's.
+
+        Gives the refund and whether it had been made before under this key. It is declined, as a
+        value, when the parts would exceed the whole or the wallet cannot cover it. Raises NotFound,
+        Forbidden for the payer, KeyReused, and Conflict when nothing is left to refund.
+        """
+
+        async def work(tx: Tx) -> tuple[Refund, bool]:
+            payment = await self._lock(tx, payee, payment_id)
+            if payment.payee_id != payee.person_id:
+                raise Forbidden("only the payee can refund a payment")
+            if earlier := await sql.refund_of_key(tx, payee.person_id, key):
+                if earlier.fingerprint != fingerprint:
+                    raise KeyReused("this idempotency key stands for another request", field="Idempotency-Key")
+                return earlier, True
+            if amount is None and not payment.refundable:
+                raise Conflict(Reason.payment_not_refundable, "all of this payment has been refunded")
+            refund = await self._move_back(tx, payment, amount or payment.refundable, note, key, fingerprint)
+            await sql.store_refund(tx, refund, payment.payer_id)
+            return refund, False
+
+        answer = await self._db.run(work)
+        self._feed.poke()
+        return answer
+
+    async def _move_back(
+        self, tx: Tx, payment: Payment, amount: int, note: str, key: str, fingerprint: bytes
+    ) -> Refund:
+        now = self._clock.now()
+        refund = Refund(
+            id=self._ids.new(),
+            tenant_id=payment.tenant_id,
+            payment_id=payment.id,
+            payee_id=payment.payee_id,
+            amount=amount,
+            asset=payment.asset,
+            note=note,
+            status=Status.declined,
+            reason=Reason.refund_exceeds_payment,
+            balance_after=None,
+            key=key,
+            fingerprint=fingerprint,
+            created_at=now,
+        )
+        if amount > payment.refundable:
+            return refund
+        to, back = [(payment.tenant_id, owner, payment.asset) for owner in (payment.payer_id, payment.payee_id)]
+        wallets = await ledger.find_wallets(tx, [to, back])
+        transfer = model.refund_transfer(refund.id, payment, amount, wallets[back], wallets[to])
+        outcome = (await ledger.post(tx, [transfer], now))[0]
+        if isinstance(outcome, ledger.Refused):
+            return msgspec.structs.replace(refund, reason=model.reason_of(outcome.refusal))
+        await sql.add_refunded(tx, payment.id, amount, outcome.at)
+        return msgspec.structs.replace(
+            refund,
+            status=Status.completed,
+            reason=None,
+            balance_after=outcome.debit.balance,
+            created_at=outcome.at,
+        )
+
+    async def _lock(self, tx: Tx, person: Principal, payment_id: UUID) -> Payment:
+        """The payment, locked, for one who may see it: its payer, or its payee once completed."""
+        payment = await sql.lock_payment(tx, person.tenant_id, payment_id)
+        if payment is None or not payment.is_visible_to(person.person_id):
+            raise NotFound("there is no such payment")
+        return payment
+
+
+# ── what the worker does ─────────────────────────────────────────────────────────────────────────
+
+
+async def settle_queued(tx: Tx, settlement: Settlement, now: datetime, limit: int) -> int:
+    """Settle the payments that have been queued longest. Gives how many; safe from many workers."""
+    taken = await sql.take_queued(tx, limit)
+    if taken:
+        await settlement.settle_queued(tx, taken, now)
+    return len(taken)

@@ -1,0 +1,232 @@
+"""One batch of payments inside one transaction: load, decide, post, store.
+
+    lock payers ─▶ earlier answers ─▶ decide (pure) ─▶ ledger.post ─▶ store
+
+The payers' profiles are locked first, so that whatever is read afterwards stays true until the
+commit: a key that is not there yet cannot appear, a limit that was not reached cannot be passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from unbusy import ledger
+from unbusy.db import Tx
+from unbusy.errors import Conflict, KeyReused, RequestError
+from unbusy.ids import Ids
+from unbusy.payments import model, sql
+from unbusy.payments.model import Limits, Order, Payment, Profile, Status
+from unbusy.reasons import Reason
+from unbusy.settings import Settings
+
+# What a caller gets: the payment and whether it is an earlier answer, or why there is none.
+Answer = tuple[Payment, bool] | RequestError
+
+# A payer and an asset, or a payer and an idempotency key.
+Key = tuple[UUID, str]
+# A tenant, a person and an asset.
+Wallet = tuple[int, UUID, str]
+
+# How many wallets' account ids one process remembers: about 100 MB.
+_MOST_WALLETS = 200_000
+
+
+class Settlement:
+    """Settles batches. Remembers what never changes: which wallet is whose, and the usual limits."""
+
+    def __init__(self, *, ids: Ids, settings: Settings) -> None:
+        self._ids = ids
+        self._settings = settings
+        self._limits: dict[str, Limits] = {}
+        self._wallets: dict[Wallet, UUID] = {}
+
+    async def settle(self, tx: Tx, orders: Sequence[Order], now: datetime) -> list[Answer]:
+        """Settle new orders, each answered on its own; one that is declined disturbs no other."""
+        profiles = await self._lock_profiles(tx, orders, now)
+        earlier = await sql.payments_of_keys(tx, [(order.payer_id, order.key) for order in orders])
+        fresh = _first_of_each_key(orders, earlier)
+        queued = [order for order in fresh if order.finish_by]
+        settled, refused = await self._move(tx, [order for order in fresh if not order.finish_by], profiles, now)
+        settled += [model.payment(order, Status.queued, now) for order in queued]
+        await sql.store(tx, settled, list(profiles.values()))
+        made = {(payment.payer_id, payment.key): payment for payment in settled}
+        return [_answer(order, earlier, made, refused) for order in orders]
+
+    async def settle_queued(self, tx: Tx, payments: Sequence[Payment], now: datetime) -> None:
+        """Settle payments that were queued, oldest first; one whose promised time is over expires."""
+        orders = [payment.order() for payment in payments if payment.is_due_by(now)]
+        profiles = await self._lock_profiles(tx, orders, now)
+        settled, refused = await self._move(tx, orders, profiles, now)
+        settled += [
+            model.payment(order, Status.declined, now, reason=refused[order.id].reason)
+            for order in orders
+            if order.id in refused
+        ]
+        settled += [
+            model.payment(payment.order(), Status.expired, now, reason=Reason.promise_missed)
+            for payment in payments
+            if not payment.is_due_by(now)
+        ]
+        await sql.finish(tx, settled, list(profiles.values()))
+
+    async def _move(
+        self, tx: Tx, orders: Sequence[Order], profiles: Mapping[Key, Profile], now: datetime
+    ) -> tuple[list[Payment], dict[UUID, RequestError]]:
+        """Decide and post. Gives the payments made, and by order id why there is none."""
+        refused = await _refuse_answered_requests(tx, orders, now)
+        waiting = [order for order in orders if order.id not in refused]
+        wallets = await self._find_wallets(tx, waiting)
+        settled: list[Payment] = []
+        # A second round is rare: a payment was over its payer's limit only because of one before
+        # it in this batch, which the ledger then refused.
+        while waiting:
+            within, over = _apply_limits(waiting, profiles)
+            outcomes = await self._post(tx, within, wallets, now)
+            payments = [model.settled(order, outcome, now) for order, outcome in zip(within, outcomes, strict=True)]
+            unspent = _give_back_limits(payments, profiles)
+            settled += payments
+            settled += [
+                model.payment(order, Status.declined, now, reason=reason)
+                for order, reason in over
+                if _key(order) not in unspent
+            ]
+            waiting = [order for order, _ in over if _key(order) in unspent]
+        if paid := [p for p in settled if p.request_id and p.status is Status.completed]:
+            await sql.pay_requests(tx, paid)
+        return settled, refused
+
+    async def _post(
+        self, tx: Tx, orders: Sequence[Order], wallets: Mapping[Wallet, UUID], now: datetime
+    ) -> list[ledger.Outcome | None]:
+        """The line that moves the money. None for a payer who has no wallet in the asset."""
+        transfers = {
+            order.id: model.transfer(order, wallets[_payer_wallet(order)], wallets[_payee_wallet(order)])
+            for order in orders
+            if _payer_wallet(order) in wallets
+        }
+        outcomes = dict(zip(transfers, await ledger.post(tx, list(transfers.values()), now), strict=True))
+        return [outcomes.get(order.id) for order in orders]
+
+    async def _lock_profiles(self, tx: Tx, orders: Sequence[Order], now: datetime) -> dict[Key, Profile]:
+        wanted = {_key(order): order.tenant_id for order in orders}
+        rows = await sql.lock_profiles(tx, list(wanted))
+        if len(rows) < len(wanted):
+            known = {(row[0], row[1]) for row in rows}
+            missing = [(*key, tenant_id) for key, tenant_id in wanted.items() if key not in known]
+            await sql.add_profiles(tx, missing, now.date())
+            rows = await sql.lock_profiles(tx, list(wanted))
+        profiles = [sql.profile(row, await self._default_limits(tx, row["asset"])) for row in rows]
+        for profile in profiles:
+            profile.turn_to(now.date())
+        return {(profile.person_id, profile.asset): profile for profile in profiles}
+
+    async def _default_limits(self, tx: Tx, asset: str) -> Limits:
+        if asset not in self._limits:
+            settings, scale = self._settings, await ledger.scale_of(tx, asset)
+            self._limits[asset] = Limits.of_whole_units(
+                settings.limit_per_payment, settings.limit_per_day, settings.limit_per_month, scale or 0
+            )
+        return self._limits[asset]
+
+    async def _find_wallets(self, tx: Tx, orders: Sequence[Order]) -> Mapping[Wallet, UUID]:
+        """The wallets of payers and payees. A payee's is opened on first receipt, a payer's never."""
+        payers = {_payer_wallet(order) for order in orders}
+        payees = {_payee_wallet(order) for order in orders}
+        if unknown := (payers | payees) - self._wallets.keys():
+            if len(self._wallets) > _MOST_WALLETS:
+                self._wallets.clear()
+                unknown = payers | payees
+            self._wallets |= await ledger.find_wallets(tx, sorted(unknown))
+        missing = {
+            payee for order in orders if _payer_wallet(order) in self._wallets if (payee := _payee_wallet(order))
+        } - self._wallets.keys()
+        return self._wallets | await self._open_wallets(tx, sorted(missing)) if missing else self._wallets
+
+    async def _open_wallets(self, tx: Tx, wallets: Sequence[Wallet]) -> dict[Wallet, UUID]:
+        """Not remembered beyond this batch: if it is undone, they are not there."""
+        new = [
+            ledger.NewAccount(
+                id=self._ids.new(), tenant_id=tenant_id, owner_id=person_id, asset=asset, code="wallet", floor=0
+            )
+            for tenant_id, person_id, asset in wallets
+        ]
+        return {
+            wallet: account.id for wallet, account in zip(wallets, await ledger.open_accounts(tx, new), strict=True)
+        }
+
+
+def _first_of_each_key(orders: Sequence[Order], earlier: Mapping[Key, Payment]) -> list[Order]:
+    """The orders to be done: neither answered before, nor the same key again in this batch."""
+    fresh: dict[Key, Order] = {}
+    for order in orders:
+        if (order.payer_id, order.key) not in earlier:
+            fresh.setdefault((order.payer_id, order.key), order)
+    return list(fresh.values())
+
+
+async def _refuse_answered_requests(tx: Tx, orders: Sequence[Order], now: datetime) -> dict[UUID, RequestError]:
+    """Of the orders that answer a request for money, those whose request is open no more."""
+    answering = [order for order in orders if order.request_id]
+    if not answering:
+        return {}
+    requests = await sql.lock_requests(tx, [order.request_id for order in answering if order.request_id])
+    refused: dict[UUID, RequestError] = {}
+    taken: set[UUID] = set()
+    for order in answering:
+        assert order.request_id is not None
+        if order.request_id in taken or not requests[order.request_id].is_open_at(now):
+            refused[order.id] = Conflict(Reason.request_not_open, "this request for money is open no more")
+        taken.add(order.request_id)
+    return refused
+
+
+def _apply_limits(
+    orders: Sequence[Order], profiles: Mapping[Key, Profile]
+) -> tuple[list[Order], list[tuple[Order, Reason]]]:
+    """Count each payment against its payer's limits, in order: those within, and those over one."""
+    within: list[Order] = []
+    over: list[tuple[Order, Reason]] = []
+    for order in orders:
+        profile = profiles[_key(order)]
+        if reason := profile.refuses(order.amount):
+            over.append((order, reason))
+        else:
+            profile.spend(order.amount)
+            within.append(order)
+    return within, over
+
+
+def _give_back_limits(payments: Sequence[Payment], profiles: Mapping[Key, Profile]) -> set[Key]:
+    """A payment that did not complete does not count. Gives the payers whose limits changed."""
+    declined = [payment for payment in payments if payment.status is Status.declined]
+    for payment in declined:
+        profiles[payment.payer_id, payment.asset].spend(-payment.amount)
+    return {(payment.payer_id, payment.asset) for payment in declined}
+
+
+def _answer(
+    order: Order, earlier: Mapping[Key, Payment], made: Mapping[Key, Payment], refused: Mapping[UUID, RequestError]
+) -> Answer:
+    key = (order.payer_id, order.key)
+    if error := refused.get(order.id):
+        return error
+    payment = earlier.get(key) or made.get(key)
+    if payment is None:
+        return Conflict(Reason.request_not_open, "this request for money is open no more")
+    if payment.fingerprint != order.fingerprint:
+        return KeyReused("this idempotency key stands for another request", field="Idempotency-Key")
+    return payment, payment.id != order.id
+
+
+def _key(order: Order) -> Key:
+    return order.payer_id, order.asset
+
+
+def _payer_wallet(order: Order) -> Wallet:
+    return order.tenant_id, order.payer_id, order.asset
+
+
+def _payee_wallet(order: Order) -> Wallet:
+    return order.tenant_id, order.payee_id, order.asset

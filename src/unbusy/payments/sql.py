@@ -1,0 +1,566 @@
+"""The only SQL about payments. Every statement is bound to its owner or made for a whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from unbusy.db import Connection, Row, Tx
+from unbusy.findings import Finding
+from unbusy.payments.model import (
+    Event,
+    Limits,
+    MoneyRequest,
+    Payment,
+    Profile,
+    Refund,
+    RequestStatus,
+    Status,
+)
+from unbusy.reasons import Reason
+
+# ── profiles ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def lock_profiles(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> Sequence[Row]:
+    """Lock what these payers have spent, in one order for everybody, so that two batches that share
+    payers wait for each other and never for ever. Who has not paid yet has no row."""
+    return await tx.fetch(
+        """
+        SELECT p.person_id, p.asset, p.tenant_id, p.day, p.spent_this_day, p.month, p.spent_this_month,
+               l.per_payment, l.per_day, l.per_month
+          FROM payments.profiles p
+          JOIN unnest($1::uuid[], $2::text[]) AS wanted (person_id, asset) USING (person_id, asset)
+          LEFT JOIN payments.limits l ON l.tenant_id = p.tenant_id AND l.asset = p.asset
+         ORDER BY p.person_id, p.asset
+           FOR UPDATE OF p
+        """,
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+    )
+
+
+async def add_profiles(tx: Tx, keys: Sequence[tuple[UUID, str, int]], today: date) -> None:
+    """Begin to count for payers who pay in an asset for the first time."""
+    await tx.execute(
+        """
+        INSERT INTO payments.profiles
+               (person_id, asset, tenant_id, day, spent_this_day, month, spent_this_month)
+        SELECT person_id, asset, tenant_id, $4::date, 0, date_trunc('month', $4::date)::date, 0
+          FROM unnest($1::uuid[], $2::text[], $3::integer[]) AS new (person_id, asset, tenant_id)
+         ORDER BY person_id, asset
+            ON CONFLICT DO NOTHING
+        """,
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+        [key[2] for key in keys],
+        today,
+    )
+
+
+def profile(row: Row, default: Limits) -> Profile:
+    return Profile(
+        person_id=row[0],
+        asset=row[1],
+        tenant_id=row[2],
+        day=row[3],
+        spent_this_day=row[4],
+        month=row[5],
+        spent_this_month=row[6],
+        limits=default if row[7] is None else Limits(row[7], row[8], row[9]),
+    )
+
+
+# ── payments ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def payments_of_keys(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], Payment]:
+    """Earlier answers to these keys: (payer, idempotency key) to payment."""
+    rows = await tx.fetch(
+        """
+        SELECT p.* FROM payments.payments p
+          JOIN unnest($1::uuid[], $2::text[]) AS wanted (payer_id, key) USING (payer_id, key)
+        """,
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+    )
+    return {(found.payer_id, found.key): found for found in map(payment, rows)}
+
+
+async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]) -> None:
+    """Write a batch: its payments, what its payers have spent, and the events that tell of it.
+
+    The payer hears of every payment, the payee of those that completed.
+    """
+    columns = list(zip(*map(_columns, payments), strict=True)) or [()] * len(Payment.__struct_fields__)
+    await tx.execute(
+        """
+        WITH new AS (
+            SELECT * FROM unnest(
+                $1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+                $9::text[], $10::uuid[], $11::bigint[], $12::bigint[], $13::timestamptz[], $14::text[], $15::bytea[],
+                $16::timestamptz[], $17::timestamptz[], $18::timestamptz[]
+            ) WITH ORDINALITY AS n (
+                id, tenant_id, payer_id, payee_id, amount, asset, note, status, reason, request_id, refunded,
+                balance_after, finish_by, key, fingerprint, created_at, updated_at, completed_at, number)
+        ), stored AS (
+            INSERT INTO payments.payments
+                   (id, tenant_id, payer_id, payee_id, amount, asset, note, status, reason, request_id, refunded,
+                    balance_after, finish_by, key, fingerprint, created_at, updated_at, completed_at)
+            SELECT id, tenant_id, payer_id, payee_id, amount, asset, note, status, reason, request_id, refunded,
+                   balance_after, finish_by, key, fingerprint, created_at, updated_at, completed_at
+              FROM new
+        ), spent AS (
+            UPDATE payments.profiles p
+               SET day = s.day, spent_this_day = s.spent_this_day,
+                   month = s.month, spent_this_month = s.spent_this_month
+              FROM unnest($19::uuid[], $20::text[], $21::date[], $22::bigint[], $23::date[], $24::bigint[])
+                   AS s (person_id, asset, day, spent_this_day, month, spent_this_month)
+             WHERE p.person_id = s.person_id AND p.asset = s.asset
+        )
+        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
+        SELECT payer_id, 2 * number, tenant_id, 'payment.' || status, id, updated_at FROM new
+         UNION ALL
+        SELECT payee_id, 2 * number + 1, tenant_id, 'payment.completed', id, updated_at FROM new
+         WHERE status = 'completed'
+        """,
+        *columns,
+        *_profile_columns(profiles),
+    )
+
+
+async def finish(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]) -> None:
+    """Write what became of payments that had been queued; otherwise as `store`."""
+    await tx.execute(
+        """
+        WITH done AS (
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
+                   WITH ORDINALITY AS d (id, status, reason, balance_after, updated_at, completed_at, number)
+        ), changed AS (
+            UPDATE payments.payments p
+               SET status = d.status, reason = d.reason, balance_after = d.balance_after,
+                   updated_at = d.updated_at, completed_at = d.completed_at
+              FROM done d
+             WHERE p.id = d.id
+            RETURNING p.*, d.number
+        ), spent AS (
+            UPDATE payments.profiles p
+               SET day = s.day, spent_this_day = s.spent_this_day,
+                   month = s.month, spent_this_month = s.spent_this_month
+              FROM unnest($7::uuid[], $8::text[], $9::date[], $10::bigint[], $11::date[], $12::bigint[])
+                   AS s (person_id, asset, day, spent_this_day, month, spent_this_month)
+             WHERE p.person_id = s.person_id AND p.asset = s.asset
+        )
+        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
+        SELECT payer_id, 2 * number, tenant_id, 'payment.' || status, id, updated_at FROM changed
+         UNION ALL
+        SELECT payee_id, 2 * number + 1, tenant_id, 'payment.completed', id, updated_at FROM changed
+         WHERE status = 'completed'
+        """,
+        [done.id for done in payments],
+        [done.status for done in payments],
+        [done.reason for done in payments],
+        [done.balance_after for done in payments],
+        [done.updated_at for done in payments],
+        [done.completed_at for done in payments],
+        *_profile_columns(profiles),
+    )
+
+
+async def lock_payment(tx: Tx, tenant_id: int, payment_id: UUID) -> Payment | None:
+    row = await tx.fetchrow(
+        "SELECT * FROM payments.payments WHERE id = $1 AND tenant_id = $2 FOR UPDATE", payment_id, tenant_id
+    )
+    return payment(row) if row else None
+
+
+async def take_queued(tx: Tx, limit: int) -> list[Payment]:
+    """The queued payments that are next, oldest first; those another worker holds are passed over."""
+    rows = await tx.fetch(
+        """
+        SELECT * FROM payments.payments
+         WHERE status = 'queued'
+         ORDER BY id
+         LIMIT $1
+           FOR UPDATE SKIP LOCKED
+        """,
+        limit,
+    )
+    return [payment(row) for row in rows]
+
+
+async def count_queued(connection: Connection, most: int, before: UUID | None = None) -> int:
+    """How many payments are queued, or queued before one of them; counts no further than `most`."""
+    return await connection.fetchval(
+        """
+        SELECT count(*) FROM (
+            SELECT FROM payments.payments WHERE status = 'queued' AND ($2::uuid IS NULL OR id < $2) LIMIT $1
+        ) AS queued
+        """,
+        most,
+        before,
+    )
+
+
+async def find_payment(connection: Connection, person_id: UUID, payment_id: UUID) -> Payment | None:
+    """A payment this person made, or received once it had completed."""
+    row = await connection.fetchrow(
+        """
+        SELECT * FROM payments.payments
+         WHERE id = $1 AND (payer_id = $2 OR (payee_id = $2 AND status = 'completed'))
+        """,
+        payment_id,
+        person_id,
+    )
+    return payment(row) if row else None
+
+
+async def find_payments(connection: Connection, payment_ids: Sequence[UUID]) -> list[Payment]:
+    rows = await connection.fetch("SELECT * FROM payments.payments WHERE id = ANY($1)", payment_ids)
+    return [payment(row) for row in rows]
+
+
+async def list_payments(connection: Connection, person_id: UUID, before: UUID | None, limit: int) -> list[Payment]:
+    """A person's payments, newest first: those made, and those received once completed."""
+    rows = await connection.fetch(
+        """
+        (SELECT * FROM payments.payments
+          WHERE payer_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+         UNION ALL
+        (SELECT * FROM payments.payments
+          WHERE payee_id = $1 AND status = 'completed' AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+         ORDER BY id DESC
+         LIMIT $3
+        """,
+        person_id,
+        before,
+        limit,
+    )
+    return [payment(row) for row in rows]
+
+
+async def add_refunded(tx: Tx, payment_id: UUID, amount: int, now: datetime) -> None:
+    await tx.execute(
+        "UPDATE payments.payments SET refunded = refunded + $2, updated_at = $3 WHERE id = $1", payment_id, amount, now
+    )
+
+
+def payment(row: Row) -> Payment:
+    fields = dict(row.items())
+    fields["status"] = Status(fields["status"])
+    fields["reason"] = Reason(fields["reason"]) if fields["reason"] else None
+    return Payment(**fields)
+
+
+def _columns(payment: Payment) -> tuple[object, ...]:
+    return (
+        payment.id,
+        payment.tenant_id,
+        payment.payer_id,
+        payment.payee_id,
+        payment.amount,
+        payment.asset,
+        payment.note,
+        payment.status,
+        payment.reason,
+        payment.request_id,
+        payment.refunded,
+        payment.balance_after,
+        payment.finish_by,
+        payment.key,
+        payment.fingerprint,
+        payment.created_at,
+        payment.updated_at,
+        payment.completed_at,
+    )
+
+
+def _profile_columns(profiles: Sequence[Profile]) -> tuple[list[object], ...]:
+    return (
+        [p.person_id for p in profiles],
+        [p.asset for p in profiles],
+        [p.day for p in profiles],
+        [p.spent_this_day for p in profiles],
+        [p.month for p in profiles],
+        [p.spent_this_month for p in profiles],
+    )
+
+
+# ── refunds ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def refund_of_key(tx: Tx, payee_id: UUID, key: str) -> Refund | None:
+    row = await tx.fetchrow("SELECT * FROM payments.refunds WHERE payee_id = $1 AND key = $2", payee_id, key)
+    return refund(row) if row else None
+
+
+async def store_refund(tx: Tx, new: Refund, payer_id: UUID) -> None:
+    """Write a refund and tell its payee, and its payer too when money came back."""
+    await tx.execute(
+        """
+        WITH stored AS (
+            INSERT INTO payments.refunds
+                   (id, tenant_id, payment_id, payee_id, amount, asset, note, status, reason, balance_after, key,
+                    fingerprint, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            RETURNING *
+        )
+        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
+        SELECT payee_id, 0, tenant_id, 'refund.' || status, id, created_at FROM stored
+         UNION ALL
+        SELECT $14, 1, tenant_id, 'refund.completed', id, created_at FROM stored WHERE status = 'completed'
+        """,
+        new.id,
+        new.tenant_id,
+        new.payment_id,
+        new.payee_id,
+        new.amount,
+        new.asset,
+        new.note,
+        new.status,
+        new.reason,
+        new.balance_after,
+        new.key,
+        new.fingerprint,
+        new.created_at,
+        payer_id,
+    )
+
+
+async def list_refunds(connection: Connection, payment_id: UUID) -> list[Refund]:
+    """The newest hundred refunds of a payment, newest first."""
+    rows = await connection.fetch(
+        "SELECT * FROM payments.refunds WHERE payment_id = $1 ORDER BY id DESC LIMIT 100", payment_id
+    )
+    return [refund(row) for row in rows]
+
+
+async def find_refunds(connection: Connection, refund_ids: Sequence[UUID]) -> list[Refund]:
+    rows = await connection.fetch("SELECT * FROM payments.refunds WHERE id = ANY($1)", refund_ids)
+    return [refund(row) for row in rows]
+
+
+def refund(row: Row) -> Refund:
+    fields = dict(row.items())
+    fields["status"] = Status(fields["status"])
+    fields["reason"] = Reason(fields["reason"]) if fields["reason"] else None
+    return Refund(**fields)
+
+
+# ── requests for money ───────────────────────────────────────────────────────────────────────────
+
+
+async def request_of_key(tx: Tx, requester_id: UUID, key: str) -> MoneyRequest | None:
+    row = await tx.fetchrow("SELECT * FROM payments.requests WHERE requester_id = $1 AND key = $2", requester_id, key)
+    return request(row) if row else None
+
+
+async def store_request(tx: Tx, new: MoneyRequest) -> None:
+    """Write a request for money and tell both sides."""
+    await tx.execute(
+        """
+        WITH stored AS (
+            INSERT INTO payments.requests
+                   (id, tenant_id, requester_id, payer_id, amount, asset, note, status, payment_id, key, fingerprint,
+                    expires_at, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            RETURNING *
+        )
+        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
+        SELECT person_id, 0, tenant_id, 'request.' || status, id, updated_at
+          FROM stored, unnest(ARRAY[requester_id, payer_id]) AS person_id
+        """,
+        new.id,
+        new.tenant_id,
+        new.requester_id,
+        new.payer_id,
+        new.amount,
+        new.asset,
+        new.note,
+        new.status,
+        new.payment_id,
+        new.key,
+        new.fingerprint,
+        new.expires_at,
+        new.created_at,
+        new.updated_at,
+    )
+
+
+async def lock_requests(tx: Tx, request_ids: Sequence[UUID]) -> dict[UUID, MoneyRequest]:
+    rows = await tx.fetch(
+        "SELECT * FROM payments.requests WHERE id = ANY($1) ORDER BY id FOR UPDATE", sorted(set(request_ids))
+    )
+    return {found.id: found for found in map(request, rows)}
+
+
+async def find_request(connection: Connection, person_id: UUID, request_id: UUID) -> MoneyRequest | None:
+    """A request this person made or was asked with."""
+    row = await connection.fetchrow(
+        "SELECT * FROM payments.requests WHERE id = $1 AND $2 IN (requester_id, payer_id)", request_id, person_id
+    )
+    return request(row) if row else None
+
+
+async def find_requests(connection: Connection, request_ids: Sequence[UUID]) -> list[MoneyRequest]:
+    rows = await connection.fetch("SELECT * FROM payments.requests WHERE id = ANY($1)", request_ids)
+    return [request(row) for row in rows]
+
+
+async def list_requests(connection: Connection, person_id: UUID, before: UUID | None, limit: int) -> list[MoneyRequest]:
+    """A person's requests, made and received, newest first."""
+    rows = await connection.fetch(
+        """
+        (SELECT * FROM payments.requests
+          WHERE requester_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+         UNION ALL
+        (SELECT * FROM payments.requests
+          WHERE payer_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+         ORDER BY id DESC
+         LIMIT $3
+        """,
+        person_id,
+        before,
+        limit,
+    )
+    return [request(row) for row in rows]
+
+
+async def pay_requests(tx: Tx, paid: Sequence[Payment]) -> None:
+    """Mark the requests that these completed payments answer as paid, and tell both sides."""
+    await tx.execute(
+        """
+        WITH changed AS (
+            UPDATE payments.requests r SET status = 'paid', payment_id = p.id, updated_at = p.at
+              FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) WITH ORDINALITY AS p (request_id, id, at, number)
+             WHERE r.id = p.request_id
+            RETURNING r.*, p.number
+        )
+        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
+        SELECT person_id, -number, tenant_id, 'request.paid', id, updated_at
+          FROM changed, unnest(ARRAY[requester_id, payer_id]) AS person_id
+        """,
+        [payment.request_id for payment in paid],
+        [payment.id for payment in paid],
+        [payment.updated_at for payment in paid],
+    )
+
+
+async def close_requests(tx: Tx, request_ids: Sequence[UUID], status: RequestStatus, now: datetime) -> None:
+    """End open requests without a payment, and tell both sides."""
+    await tx.execute(
+        """
+        WITH changed AS (
+            UPDATE payments.requests r SET status = $2, updated_at = $3
+              FROM unnest($1::uuid[]) WITH ORDINALITY AS ended (id, number)
+             WHERE r.id = ended.id
+            RETURNING r.*, ended.number
+        )
+        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
+        SELECT person_id, -number, tenant_id, 'request.' || status, id, updated_at
+          FROM changed, unnest(ARRAY[requester_id, payer_id]) AS person_id
+        """,
+        request_ids,
+        status,
+        now,
+    )
+
+
+async def take_requests_to_expire(tx: Tx, now: datetime, limit: int) -> list[UUID]:
+    rows = await tx.fetch(
+        """
+        SELECT id FROM payments.requests
+         WHERE status = 'open' AND expires_at <= $1
+         ORDER BY expires_at
+         LIMIT $2
+           FOR UPDATE SKIP LOCKED
+        """,
+        now,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+def request(row: Row) -> MoneyRequest:
+    fields = dict(row.items())
+    fields["status"] = RequestStatus(fields["status"])
+    return MoneyRequest(**fields)
+
+
+# ── events ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def horizon(connection: Connection) -> int:
+    """The oldest transaction that may still be writing: all events below it are there to be seen."""
+    return await connection.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
+
+async def events_after(connection: Connection, person_id: UUID, after: tuple[int, int], limit: int) -> list[Event]:
+    """A person's events behind a place in the stream, oldest first, as far as they are final."""
+    rows = await connection.fetch(
+        """
+        SELECT xid, number, kind, subject_id, at FROM payments.events
+         WHERE person_id = $1 AND (xid, number) > ($2, $3)
+           AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+         ORDER BY xid, number
+         LIMIT $4
+        """,
+        person_id,
+        *after,
+        limit,
+    )
+    return [Event(*row.values()) for row in rows]
+
+
+async def people_with_events(connection: Connection, since: int, until: int) -> list[UUID]:
+    """Whom something happened to in transactions from `since` up to, not including, `until`."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT person_id FROM payments.events WHERE xid >= $1 AND xid < $2", since, until
+    )
+    return [row["person_id"] for row in rows]
+
+
+# ── proof ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def check(connection: Connection) -> list[Finding]:
+    """Compare payments with the ledger: each has its transfer, and no transfer is without one."""
+    rows = await connection.fetch(
+        """
+        WITH moves AS (
+            SELECT p.id, 'payment' AS code, p.tenant_id, p.amount, p.asset, p.payer_id AS from_id, p.payee_id AS to_id
+              FROM payments.payments p WHERE p.status = 'completed'
+             UNION ALL
+            SELECT r.id, 'refund', r.tenant_id, r.amount, r.asset, r.payee_id, p.payer_id
+              FROM payments.refunds r JOIN payments.payments p ON p.id = r.payment_id WHERE r.status = 'completed'
+        ), compared AS (
+            SELECT coalesce(m.id, t.id) AS id, coalesce(m.code, t.code) AS code,
+                   CASE WHEN t.id IS NULL THEN 'has_its_transfer'
+                        WHEN m.id IS NULL THEN 'transfer_has_its_reason'
+                        WHEN (m.tenant_id, m.amount, m.asset, m.from_id, m.to_id)
+                             IS DISTINCT FROM (t.tenant_id, t.amount, t.asset, d.owner_id, c.owner_id)
+                        THEN 'moves_what_it_says' END AS rule
+              FROM moves m
+              FULL JOIN (SELECT * FROM ledger.transfers WHERE code IN ('payment', 'refund')) t
+                     ON t.id = m.id AND t.code = m.code
+              LEFT JOIN ledger.accounts d ON d.id = t.debit_id
+              LEFT JOIN ledger.accounts c ON c.id = t.credit_id
+        )
+        SELECT rule, id::text, code || ' and ledger differ' AS detail FROM compared WHERE rule IS NOT NULL
+         UNION ALL
+        SELECT 'refunds_add_up', p.id::text, 'refunded ' || p.refunded || ', refunds ' || coalesce(sum(r.amount), 0)
+          FROM payments.payments p
+          LEFT JOIN payments.refunds r ON r.payment_id = p.id AND r.status = 'completed'
+         WHERE p.refunded > 0 OR r.id IS NOT NULL
+         GROUP BY p.id
+        HAVING p.refunded <> coalesce(sum(r.amount), 0)
+         UNION ALL
+        SELECT 'paid_request_has_its_payment', r.id::text, 'status ' || r.status
+          FROM payments.requests r
+          LEFT JOIN payments.payments p ON p.request_id = r.id AND p.status = 'completed'
+         WHERE (r.status = 'paid') <> (p.id IS NOT NULL) OR r.payment_id <> p.id
+         LIMIT 1000
+        """
+    )
+    return [Finding("payments", *row.values()) for row in rows]

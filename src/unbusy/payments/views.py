@@ -1,0 +1,275 @@
+"""Payments, refunds and requests as people see them: over HTTP and in events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from unbusy import ids, money
+from unbusy.api import Language, Principal, Retry, message
+from unbusy.api.texts import reason_pages
+from unbusy.payments.model import MoneyRequest, Payment, Refund, RequestStatus, Status
+from unbusy.payments.service import Payments
+from unbusy.people import Payee, People
+from unbusy.reasons import Reason
+
+Amount = Annotated[int, Meta(ge=1, le=money.MAX_AMOUNT, description="In minor units of the asset: 1250 is 12.50 EUR.")]
+Asset = Annotated[str, Meta(pattern=money.ASSET_PATTERN, description="An ISO 4217 code, or another registered asset.")]
+Whom = Annotated[str, Meta(min_length=1, max_length=64, description="A handle such as `@ming`, or a person's id.")]
+Note = Annotated[
+    str,
+    Meta(max_length=140, pattern=r"^[^\u0000-\u001f\u007f]*$", description="A line for both sides, without line breaks."),
+]
+
+
+class NewPayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A payment somebody wants to make."""
+
+    payee: Whom
+    amount: Amount
+    asset: Asset
+    note: Note = ""
+
+
+class NewRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to give back; without an amount, all that is left."""
+
+    amount: Amount | None = None
+    note: Note = ""
+
+
+class NewRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Money somebody asks another for."""
+
+    payer: Whom
+    amount: Amount
+    asset: Asset
+    note: Note = ""
+    expires_in_days: Annotated[int, Meta(ge=1, le=365)] | None = None
+
+
+class Money(msgspec.Struct, frozen=True):
+    """Where the money is. `not_moved` is said only when it is certain."""
+
+    state: Literal["moved", "held", "not_moved", "returned"]
+    amount: int
+    asset: str
+    at: datetime
+
+
+class Party(msgspec.Struct, frozen=True):
+    """One side of a payment."""
+
+    id: str
+    handle: str
+    name: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The proof of a completed payment; `number` is the same for both sides and for ever."""
+
+    number: str
+    url: str
+    at: datetime
+
+
+class PaymentView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A payment as it is now. `balance` is the payer's after it, and only the payer sees it."""
+
+    id: str
+    status: Status
+    money: Money
+    retry: Retry
+    message: str
+    payer: Party
+    payee: Party
+    note: str
+    refunded: int
+    created_at: datetime
+    updated_at: datetime
+    reason: Reason | None = None
+    matter: str | None = None
+    fix: str | None = None
+    balance: int | None = None
+    receipt: Receipt | None = None
+    finish_by: datetime | None = None
+    place: int | None = None
+    if_missed: str | None = None
+    request_id: str | None = None
+
+
+class RefundView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A refund. `balance` is its giver's after it, and only the giver sees it."""
+
+    id: str
+    payment_id: str
+    status: Status
+    money: Money
+    retry: Retry
+    message: str
+    note: str
+    created_at: datetime
+    reason: Reason | None = None
+    matter: str | None = None
+    fix: str | None = None
+    balance: int | None = None
+
+
+class RequestView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request for money: `requester` asks `payer`."""
+
+    id: str
+    status: RequestStatus
+    requester: Party
+    payer: Party
+    amount: int
+    asset: str
+    note: str
+    expires_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    payment_id: str | None = None
+
+
+# Whether trying once more is safe, and under which key, for what is not told by a reason.
+_RETRY = {
+    Status.completed: Retry(safe=False, same_key=True),
+    Status.queued: Retry(safe=False, same_key=True),
+    Status.cancelled: Retry(safe=True, same_key=False),
+}
+
+_MONEY_STATE: dict[Status, Literal["moved", "not_moved"]] = {Status.completed: "moved"}
+
+
+class Views:
+    """Draws what is shown. Knows people's names and assets' scales, both kept in memory."""
+
+    def __init__(self, people: People, payments: Payments) -> None:
+        self._people = people
+        self._payments = payments
+
+    async def payment(self, payment: Payment, viewer: Principal, language: Language) -> PaymentView:
+        return (await self.payments([payment], viewer, language))[0]
+
+    async def payments(
+        self, payments: Sequence[Payment], viewer: Principal, language: Language
+    ) -> list[PaymentView]:
+        """Each payment, as `viewer` may see it, in the order given."""
+        parties = await self._parties(viewer.tenant_id, (i for p in payments for i in (p.payer_id, p.payee_id)))
+        return [await self._payment(payment, viewer, language, parties) for payment in payments]
+
+    async def refunds(
+        self, refunds: Sequence[Refund], payments: Sequence[Payment], viewer: Principal, language: Language
+    ) -> list[RefundView]:
+        """Each refund, with the payment it gives back at the same position."""
+        parties = await self._parties(viewer.tenant_id, (payment.payer_id for payment in payments))
+        return [
+            await self._refund(refund, parties[payment.payer_id], viewer, language)
+            for refund, payment in zip(refunds, payments, strict=True)
+        ]
+
+    async def requests(self, requests: Sequence[MoneyRequest], viewer: Principal) -> list[RequestView]:
+        parties = await self._parties(viewer.tenant_id, (i for r in requests for i in (r.requester_id, r.payer_id)))
+        return [_request(request, parties) for request in requests]
+
+    async def _payment(
+        self, payment: Payment, viewer: Principal, language: Language, parties: dict[UUID, Party]
+    ) -> PaymentView:
+        is_payer = viewer.person_id == payment.payer_id
+        is_queued = payment.status is Status.queued
+        reason, id = payment.reason, ids.show("pay", payment.id)
+        page = reason_pages()[reason] if reason else None
+        payer, payee = parties[payment.payer_id], parties[payment.payee_id]
+        return PaymentView(
+            id=id,
+            status=payment.status,
+            money=Money(
+                _MONEY_STATE.get(payment.status, "not_moved"), payment.amount, payment.asset, payment.updated_at
+            ),
+            retry=Retry(page.safe, page.same_key) if page else _RETRY[payment.status],
+            message=message(
+                reason or (payment.status if is_payer else "received"),
+                language,
+                amount=await self._amount(payment.amount, payment.asset),
+                payee=payee.name,
+                payer=payer.name,
+                finish_by=f"{payment.finish_by:%Y-%m-%d %H:%M:%S} UTC" if is_queued else "",
+            ),
+            payer=payer,
+            payee=payee,
+            note=payment.note,
+            refunded=payment.refunded,
+            created_at=payment.created_at,
+            updated_at=payment.updated_at,
+            reason=reason,
+            matter=page.matter if page else None,
+            fix=page.text(language).fix if page else None,
+            balance=payment.balance_after if is_payer else None,
+            receipt=_receipt(payment, id),
+            finish_by=payment.finish_by,
+            place=await self._payments.place(payment) if is_queued else None,
+            if_missed=message("if_missed", language) if is_queued else None,
+            request_id=ids.show("req", payment.request_id) if payment.request_id else None,
+        )
+
+    async def _refund(self, refund: Refund, payer: Party, viewer: Principal, language: Language) -> RefundView:
+        is_giver = viewer.person_id == refund.payee_id
+        page = reason_pages()[refund.reason] if refund.reason else None
+        return RefundView(
+            id=ids.show("ref", refund.id),
+            payment_id=ids.show("pay", refund.payment_id),
+            status=refund.status,
+            money=Money(_MONEY_STATE.get(refund.status, "not_moved"), refund.amount, refund.asset, refund.created_at),
+            retry=Retry(page.safe, page.same_key) if page else _RETRY[refund.status],
+            message=message(
+                refund.reason or ("refund_completed" if is_giver else "refund_received"),
+                language,
+                amount=await self._amount(refund.amount, refund.asset),
+                payer=payer.name,
+            ),
+            note=refund.note,
+            created_at=refund.created_at,
+            reason=refund.reason,
+            matter=page.matter if page else None,
+            fix=page.text(language).fix if page else None,
+            balance=refund.balance_after if is_giver else None,
+        )
+
+    async def _amount(self, amount: int, asset: str) -> str:
+        return f"{money.show_amount(amount, await self._payments.scale(asset))} {asset}"
+
+    async def _parties(self, tenant_id: int, person_ids: Iterable[UUID]) -> dict[UUID, Party]:
+        names = {id: ids.show("per", id) for id in person_ids}
+        found = await self._people.resolve([(tenant_id, name) for name in names.values()])
+        return {id: _party(found[tenant_id, name], name) for id, name in names.items()}
+
+
+def _party(person: Payee, id: str) -> Party:
+    return Party(id=id, handle=f"@{person.handle}", name=person.name)
+
+
+def _receipt(payment: Payment, id: str) -> Receipt | None:
+    if payment.completed_at is None:
+        return None
+    return Receipt(number=payment.id.hex.upper(), url=f"/v1/payments/{id}/receipt", at=payment.completed_at)
+
+
+def _request(request: MoneyRequest, parties: dict[UUID, Party]) -> RequestView:
+    return RequestView(
+        id=ids.show("req", request.id),
+        status=request.status,
+        requester=parties[request.requester_id],
+        payer=parties[request.payer_id],
+        amount=request.amount,
+        asset=request.asset,
+        note=request.note,
+        expires_at=request.expires_at,
+        created_at=request.created_at,
+        updated_at=request.updated_at,
+        payment_id=ids.show("pay", request.payment_id) if request.payment_id else None,
+    )
