@@ -44,6 +44,10 @@ _MEGABYTE = 1024 * 1024
 _LONGEST_LOG = 20 * _MEGABYTE
 
 
+class InUse(SetupError):
+    """Another process runs a server in this directory, or is about to."""
+
+
 class Server:
     """A running PostgreSQL of our own."""
 
@@ -126,9 +130,14 @@ class Server:
 def running_at(directory: Path) -> str | None:
     """The URL of the server that another process runs in `directory`, or None when none answers."""
     home = _Home(directory.expanduser().resolve())
-    if (home.data / "postmaster.pid").exists() and asyncio.run(_ensure_database(home.url("postgres"))):
+    if _is_there(home.data / "postmaster.pid") and asyncio.run(_ensure_database(home.url("postgres"))):
         return home.url("unbusy")
     return None
+
+
+def exists_at(directory: Path) -> bool:
+    """Whether there is a database in `directory`, running or not."""
+    return _is_there(directory.expanduser() / "postgres" / "PG_VERSION")
 
 
 def binary(name: str) -> Path:
@@ -172,6 +181,13 @@ class _Home:
                     yield int(entry.name)
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        raise SetupError(f"{path.parent} belongs to another user: run this as the user who made it") from None
+
+
 def _make_directory(directory: Path) -> Path:
     directory = directory.expanduser().resolve()
     try:
@@ -193,7 +209,7 @@ def _take_lock(directory: Path) -> int:
     except BlockingIOError:
         owner = os.read(lock, 20).decode() or "unknown"
         os.close(lock)
-        raise SetupError(f"{directory} is in use by process {owner}; stop it or take another --data") from None
+        raise InUse(f"{directory} is in use by process {owner}; stop it or take another --data") from None
     except OSError as error:
         os.close(lock)
         raise SetupError(f"cannot write in the data directory {directory}: {error.strerror}") from None

@@ -1,0 +1,71 @@
+"""A gateway: one process that answers HTTP, on a socket that may outlive it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+import uvloop
+
+from unbusy import app
+from unbusy.errors import SetupError
+from unbusy.settings import Settings
+
+# Connections that wait to be accepted while a gateway is busy or being replaced.
+_BACKLOG = 2048
+# How long a gateway that was told to stop goes on with what is under way.
+_FINISH_S = 10
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket for gateways to accept from. Raises SetupError when the address is taken or not ours."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise SetupError(f"cannot listen on {host}:{port}: {error.strerror}; take another --port") from None
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """The URL under which the socket is reached from this machine."""
+    host, port = listener.getsockname()
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
+
+
+def run(settings: Settings, url: str, secret: bytes, listener: socket.socket, started: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `url` is the database's; `started` is called when requests are answered."""
+    # Which process started and stopped is told by whoever starts it.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        app.create(settings, url, secret),
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        backlog=_BACKLOG,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=_FINISH_S,
+    )
+    uvloop.run(_Server(config, started).serve(sockets=[listener]))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it has started."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._tell()
