@@ -14,11 +14,6 @@ from tests.rules.source import Breach, Source
 
 Rule = Callable[[Source], Iterator[Breach]]
 
-# Files outside `db/` that hold SQL. `*/sql.py` needs no entry.
-SQL_HOMES = {
-    "src/unbusy/ledger/postgres.py": "the ledger is split by noun; this is its engine",
-}
-
 # The composition roots. They put every room's routes together and start the database itself, so
 # they alone may import a room's `routes` and any file of `db`; anybody else asks the package.
 EDGES = {"app", "bench", "cli", "demo", "gateway", "supervisor", "worker"}
@@ -61,7 +56,7 @@ _CHANCES = {"uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4", "uuid.uuid7", "uuid7"}
 
 def sql_has_its_home(source: Source) -> Iterator[Breach]:
     """SQL stands in `sql.py` and in `db/`, nowhere else."""
-    if source.is_test or source.room == "db" or source.parts[-1] == "sql.py" or source.path in SQL_HOMES:
+    if source.is_test or source.room == "db" or source.parts[-1] == "sql.py":
         return
     for string in source.strings():
         if _SQL.search(str(string.value)):

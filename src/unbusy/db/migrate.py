@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS public.unbusy_migrations (
     name       text        NOT NULL,
     sha256     text        NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
-)
+);
+COMMENT ON TABLE public.unbusy_migrations IS 'Which migrations were applied, and what they said when they were.';
 """
 
 
