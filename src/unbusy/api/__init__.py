@@ -2,19 +2,21 @@
 
 from unbusy.api.answers import Answer, answer_if_changed
 from unbusy.api.application import Application, create
+from unbusy.api.documents import markdown as reasons_markdown
 from unbusy.api.etags import etag
 from unbusy.api.events import Event, EventStream, Hub, LastEventId, Subscription
 from unbusy.api.health import Probe
 from unbusy.api.idempotency import IdempotencyKey, fingerprint
-from unbusy.api.openapi import schema_json
+from unbusy.api.openapi import NOT_CHANGED, schema_json
 from unbusy.api.pages import Cursor, Cursors, Limit, Page
 from unbusy.api.prefer import Preference, PreferHeader, read_prefer
 from unbusy.api.principals import Authenticator, Principal, Role, allow, guard
-from unbusy.api.problems import FieldError, Problem, Retry
+from unbusy.api.problems import FieldError, Problem, Retry, retry
 from unbusy.api.requests import Request
-from unbusy.api.texts import Language, message
+from unbusy.api.texts import Language, choose_language, message
 
 __all__ = [
+    "NOT_CHANGED",
     "Answer",
     "Application",
     "Authenticator",
@@ -40,11 +42,14 @@ __all__ = [
     "Subscription",
     "allow",
     "answer_if_changed",
+    "choose_language",
     "create",
     "etag",
     "fingerprint",
     "guard",
     "message",
     "read_prefer",
+    "reasons_markdown",
+    "retry",
     "schema_json",
 ]

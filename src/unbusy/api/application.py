@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar
-from litestar.types import ControllerRouterHandler
+from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
-from unbusy.api.health import Probe
-from unbusy.api.principals import Authenticator
+from unbusy import telemetry
+from unbusy.api import bodies, documents, health, openapi
+from unbusy.api.answers import Answer
+from unbusy.api.edge import Edge
+from unbusy.api.health import Probe, Probes
+from unbusy.api.principals import Authenticator, guard
+from unbusy.api.problems import exception_handlers
+from unbusy.api.requests import PARTS, Request
 from unbusy.clock import Clock
 from unbusy.settings import Settings
+
+Hook = Callable[[], Awaitable[None]]
 
 
 class Application:
     """An ASGI application. `litestar` is what stands inside the edge."""
 
-    litestar: Litestar
+    def __init__(self, litestar: Litestar, edge: Edge) -> None:
+        self.litestar = litestar
+        self._edge = edge
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        raise NotImplementedError
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge(scope, receive, send)
 
 
 def create(
@@ -31,12 +45,51 @@ def create(
     clock: Clock,
     parts: Iterable[object] = (),
     probes: Mapping[str, Probe] | None = None,
-    on_startup: Sequence[Callable[[], Awaitable[None]]] = (),
-    on_shutdown: Sequence[Callable[[], Awaitable[None]]] = (),
+    on_startup: Sequence[Hook] = (),
+    on_shutdown: Sequence[Hook] = (),
 ) -> Application:
     """The application of these handlers.
 
     `parts` are what handlers reach by `request.part(Payments)`. `probes`, by name, are what
     `/readyz` asks. Start-up runs in the order given, shut-down too.
     """
-    raise NotImplementedError
+    own_parts: dict[type, object] = {Clock: clock, Probes: Probes(probes or {})}
+    litestar = Litestar(
+        [*handlers, *health.HANDLERS, *documents.HANDLERS, *openapi.HANDLERS],
+        request_class=Request,
+        response_class=Answer,
+        before_request=guard,
+        exception_handlers=exception_handlers(),
+        openapi_config=openapi.config(),
+        state=State({"authenticator": authenticator, PARTS: own_parts | {type(part): part for part in parts}}),
+        lifespan=[_watching],
+        on_startup=list(on_startup),
+        on_shutdown=list(on_shutdown),
+        request_max_body_size=bodies.MOST_BODY,
+        # Litestar's own would take over the whole process's log; ours is set up before.
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+    )
+    _check_guarded(litestar)
+    edge = Edge(litestar, clock=clock, deadline_ms=settings.request_deadline_ms)
+    return Application(litestar, edge)
+
+
+def _check_guarded(litestar: Litestar) -> None:
+    """A handler with a `before_request` of its own would stand in place of the guard."""
+    for route in litestar.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            guarded = isinstance(handler, HTTPRouteHandler) and handler.resolve_before_request() is guard
+            assert guarded, f"{handler} is not guarded"
+
+
+@asynccontextmanager
+async def _watching(_litestar: Any) -> AsyncGenerator[None]:
+    tasks = [asyncio.create_task(telemetry.watch_loop()), asyncio.create_task(bodies.sweep())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
 
+from unbusy.errors import Invalid
+
 MOST_ITEMS = 100
+_LONGEST_CURSOR = 256
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -19,7 +24,7 @@ Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ITEMS, description="Most ite
 
 Cursor = Annotated[
     str | None,
-    QueryParameter(name="cursor", max_length=512, description="`next` of the page before; opaque."),
+    QueryParameter(name="cursor", max_length=_LONGEST_CURSOR, description="`next` of the page before; opaque."),
 ]
 """A handler's parameter: `cursor: api.Cursor = None`."""
 
@@ -32,7 +37,8 @@ class Page(msgspec.Struct, Generic[Item], frozen=True):
 
 
 class Cursors(Generic[Position]):
-    """The cursors of one list. `kind` names the list, `type` is what a position is made of.
+    """The cursors of one list. `kind` names the list, `type` is what a position is made of, such as
+    `tuple[datetime, UUID]`.
 
     A cursor is only a position, never a permission: every list is read with its owner's id, so one
     that was tampered with can at most point elsewhere in the caller's own list. It is read
@@ -40,18 +46,36 @@ class Cursors(Generic[Position]):
     """
 
     def __init__(self, kind: str, type: type[Position]) -> None:
-        raise NotImplementedError
+        self._kind = kind
+        self._decode = msgspec.msgpack.Decoder(tuple[str, type]).decode
+        self._encode = msgspec.msgpack.Encoder().encode
 
     def write(self, position: Position) -> str:
         """The position as text that is safe in a URL."""
-        raise NotImplementedError
+        return urlsafe_b64encode(self._encode((self._kind, position))).decode().rstrip("=")
 
     def read(self, text: str | None) -> Position | None:
         """The position, None when there is none. Raises Invalid (`cursor`) for what is not ours."""
-        raise NotImplementedError
+        if text is None:
+            return None
+        try:
+            kind, position = self._decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        except (binascii.Error, ValueError, msgspec.MsgspecError):
+            raise _not_ours() from None
+        # Written again it must be the same text: Base64 and MessagePack both know several ways to
+        # say one thing, and we wrote only one.
+        if kind != self._kind or self.write(position) != text:
+            raise _not_ours()
+        return position
 
     def page(
         self, rows: Sequence[Row], limit: int, show: Callable[[Row], Item], position: Callable[[Row], Position]
     ) -> Page[Item]:
-        """The page of `rows`, of which the reader asked for one more than `limit`, to know whether there is a next."""
-        raise NotImplementedError
+        """The page of `rows`, of which one more than `limit` was read to know whether there is a next."""
+        shown = rows[:limit]
+        more = len(rows) > limit
+        return Page([show(row) for row in shown], self.write(position(shown[-1])) if more else None)
+
+
+def _not_ours() -> Invalid:
+    return Invalid("this is not a cursor of this list; begin without one", field="cursor")

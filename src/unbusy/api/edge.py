@@ -1,0 +1,167 @@
+"""The outermost layer, around everything: what holds for every request, whatever happens inside.
+
+    Request-Id, body size, header sanity, deadline ─▶ application ─▶ headers of every answer, metrics
+
+Raw ASGI, because it is on everybody's way. It is also the last line of defence: an error that
+leaves the application becomes a problem here, and never a bare 500.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from prometheus_client import Histogram
+
+from unbusy import telemetry
+from unbusy.api import problems
+from unbusy.api import scope as scopes
+from unbusy.api.bodies import MOST_BODY, MOST_DRAINED, TooLarge
+from unbusy.clock import Clock, Deadline
+from unbusy.errors import Invalid
+
+MOST_DEADLINE_MS = 60_000
+_MOST_HEADERS = 100
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,64}")
+_MILLISECONDS = re.compile(rb"[0-9]{1,5}")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+
+# Headers that mean one thing. Twice, two readers may each take another, so it is refused.
+_SINGLE = frozenset(
+    {
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"idempotency-key",
+        b"last-event-id",
+        b"request-id",
+        b"x-request-deadline-ms",
+    }
+)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+class Edge:
+    """An ASGI application around another. `deadline_ms` is for callers who do not say theirs."""
+
+    def __init__(self, app: ASGIApp, *, clock: Clock, deadline_ms: int) -> None:
+        self._app = app
+        self._clock = clock
+        self._deadline_s = deadline_ms / 1000
+        self._prefix = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+        self._histograms: dict[tuple[str, str, int], Histogram] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        answer = _Answer(send)
+        try:
+            self._inspect(scope, answer)
+            await self._app(scope, receive, answer.send)
+        except Exception as error:  # noqa: BLE001 - the last line of defence
+            await _apologise(scope, answer, error)
+        self._measure(scope, answer.status, time.perf_counter() - began)
+
+    def _inspect(self, scope: HTTPScope, answer: _Answer) -> None:
+        """Leave the request's id and deadline in its scope. Raises Invalid for what no handler should see."""
+        seen: dict[bytes, bytes] = {}
+        twice = b""
+        headers = cast("list[tuple[bytes, bytes]]", scope["headers"])
+        for name, value in headers:
+            if name in _SINGLE:
+                twice = name if name in seen else twice
+                seen[name] = value
+        given = seen.get(b"request-id")
+        if given is None or not _REQUEST_ID.fullmatch(given):
+            given = b"%b-%x" % (self._prefix.encode(), next(self._numbers))
+        answer.request_id = given
+        scopes.leave(scope, given.decode(), Deadline(self._clock, self._deadline_s))
+        if wanted := seen.get(b"x-request-deadline-ms"):
+            scopes.leave(scope, given.decode(), Deadline(self._clock, _seconds(wanted)))
+        if twice:
+            raise Invalid("this header is there twice", field=twice.decode())
+        if len(headers) > _MOST_HEADERS:
+            raise Invalid(f"more than {_MOST_HEADERS} headers", field="headers")
+        _check_length(seen.get(b"content-length"))
+
+    def _measure(self, scope: HTTPScope, status: int, seconds: float) -> None:
+        route = cast("dict[str, Any]", scope).get("path_template", "unknown")
+        key = (scope["method"], route, status)
+        histogram = self._histograms.get(key)
+        if histogram is None:
+            method = key[0] if key[0] in _METHODS else "other"
+            histogram = self._histograms[key] = telemetry.REQUESTS.labels(method, route, str(status))
+        histogram.observe(seconds)
+
+
+class _Answer:
+    """What goes out, with the headers of every answer, remembering how far it got."""
+
+    __slots__ = ("_send", "request_id", "status")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.request_id = b""
+        # Of an answer that was never begun, because its caller had gone before.
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message["headers"], (b"request-id", self.request_id), _NO_SNIFFING]
+            if not _has_cache_control(headers):
+                headers.append(_NO_STORE)
+            message["headers"] = headers
+        await self._send(message)
+
+
+def _has_cache_control(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    for name, _ in headers:  # noqa: SIM110 - any() with a generator costs three times as much
+        if name == b"cache-control":
+            return True
+    return False
+
+
+async def _apologise(scope: HTTPScope, answer: _Answer, error: Exception) -> None:
+    if isinstance(error.__cause__, Exception) and answer.status:
+        # Litestar says that it was too late for an answer; what happened is the cause.
+        error = error.__cause__
+    description = problems.describe(error)
+    problems.log(scope, description, error)
+    # Once an answer has begun it cannot be taken back: the server cuts the connection, and the
+    # reader sees that it is not whole.
+    if not answer.status:
+        too_large = isinstance(error, _FarTooLarge)
+        await problems.send_problem(scope, answer.send, description, close=too_large)
+
+
+class _FarTooLarge(TooLarge):
+    """So large that the rest is not even read."""
+
+
+def _check_length(content_length: bytes | None) -> None:
+    if content_length is None:
+        return
+    if not _LENGTH.fullmatch(content_length):
+        raise Invalid("not a number of bytes", field="content-length")
+    if int(content_length) > MOST_BODY:
+        raise TooLarge if int(content_length) <= MOST_DRAINED else _FarTooLarge
+
+
+def _seconds(milliseconds: bytes) -> float:
+    if not _MILLISECONDS.fullmatch(milliseconds) or not 1 <= int(milliseconds) <= MOST_DEADLINE_MS:
+        raise Invalid(f"a number of milliseconds between 1 and {MOST_DEADLINE_MS}", field="X-Request-Deadline-Ms")
+    return int(milliseconds) / 1000
