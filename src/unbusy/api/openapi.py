@@ -7,6 +7,7 @@ handler has to repeat which problems it may answer with.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, cast
@@ -124,7 +125,8 @@ def _operation_id(handler: HTTPRouteHandler, _method: Method, _path: list[Any]) 
 
 
 def _complete(app: Litestar) -> dict[str, Any]:
-    described = cast("dict[str, Any]", json.loads(json.dumps(app.openapi_schema.to_schema())))
+    text = json.dumps(app.openapi_schema.to_schema())
+    described = cast("dict[str, Any]", _tidied(json.loads(_GENERIC.sub(r"\2\1", text))))
     for path, method, handler in _operations(app):
         _complete_operation(described["paths"][path][method.lower()], path, handler)
     components = described["components"]
@@ -133,6 +135,35 @@ def _complete(app: Litestar) -> dict[str, Any]:
     components["parameters"] = {name: _parameter(*about) for name, about in _COMMON_PARAMETERS.items()}
     described["paths"] = dict(sorted(described["paths"].items()))
     return described
+
+
+# Litestar calls a Page[Payment] `Page_unbusy.payments.views.Payment_`; it becomes `PaymentPage`.
+_GENERIC = re.compile(r"([A-Za-z]+)_(?:\w+\.)+(\w+)_(?=\")")
+
+
+def _tidied(node: Any) -> Any:
+    """Without what says nothing: that something is not deprecated, or that a header may be null."""
+    if isinstance(node, list):
+        return [_tidied(each) for each in cast("list[Any]", node)]
+    if not isinstance(node, dict):
+        return node
+    known = {key: _tidied(value) for key, value in cast("dict[str, Any]", node).items()}
+    if known.get("deprecated") is False:
+        del known["deprecated"]
+    if known.get("headers") == {}:
+        del known["headers"]
+    if "in" in known and "schema" in known:
+        known["schema"] = _parameter_schema(known["schema"])
+    return known
+
+
+def _parameter_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """The type alone: the parameter beside it has the same description."""
+    several: list[dict[str, Any]] = [each for each in schema.pop("oneOf", []) if each != {"type": "null"}]
+    schema.pop("description", None)
+    if len(several) == 1:
+        return schema | several[0]
+    return schema | {"oneOf": several} if several else schema
 
 
 def _operations(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
@@ -150,7 +181,8 @@ def _complete_operation(operation: dict[str, Any], path: str, handler: HTTPRoute
     is_open = Role.anyone in roles
     operation["security"] = [] if is_open else [{"bearer": []}]
     operation["x-roles"] = sorted(roles)
-    statuses = {*_ALWAYS, *(() if is_open else _WHEN_SIGNED_IN), *(_WITH_ID if "{" in path else ())}
+    further = cast("tuple[int, ...]", handler.opt.get("problems", ()))
+    statuses = {*_ALWAYS, *further, *(() if is_open else _WHEN_SIGNED_IN), *(_WITH_ID if "{" in path else ())}
     if "requestBody" in operation:
         statuses.update(_WITH_BODY)
     if handler.http_methods != {"GET"}:

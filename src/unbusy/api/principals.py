@@ -6,6 +6,7 @@ everybody, by the guard that stands in front of all of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -48,9 +49,13 @@ class Authenticator(Protocol):
         ...
 
 
-def allow(*roles: Role) -> dict[str, Any]:
-    """For a route's `opt`: the roles that may call it."""
-    return {"roles": frozenset(roles)}
+def allow(*roles: Role, problems: Sequence[int] = ()) -> dict[str, Any]:
+    """For a route's `opt`: the roles that may call it.
+
+    `problems` are the HTTP statuses of problems that it answers with beside those which follow
+    from its form (`openapi`): 404 when its body names something that may not exist.
+    """
+    return {"roles": frozenset(roles), "problems": tuple(problems)}
 
 
 async def guard(request: Request[Any, Any, Any]) -> None:
