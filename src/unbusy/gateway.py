@@ -42,8 +42,14 @@ def run(settings: Settings, url: str, secret: bytes, listener: socket.socket, st
     """Serve until SIGTERM or SIGINT. `url` is the database's; `started` is called when requests are answered."""
     # Which process started and stopped is told by whoever starts it.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvloop.run(_serve(settings, url, secret, listener, started))
+
+
+async def _serve(
+    settings: Settings, url: str, secret: bytes, listener: socket.socket, started: Callable[[], None]
+) -> None:
     config = uvicorn.Config(
-        app.create(settings, url, secret),
+        await app.create(settings, url, secret),
         http="httptools",
         ws="none",
         lifespan="on",
@@ -56,7 +62,7 @@ def run(settings: Settings, url: str, secret: bytes, listener: socket.socket, st
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=_FINISH_S,
     )
-    uvloop.run(_Server(config, started).serve(sockets=[listener]))
+    await _Server(config, started).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

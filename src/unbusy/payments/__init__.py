@@ -12,7 +12,7 @@ payment for ever. `pipeline.py` forms the batches, `settlement.py` settles one.
 """
 
 from unbusy.payments.events import KINDS, Events
-from unbusy.payments.model import Payment, Refund, Status
+from unbusy.payments.model import Order, Payment, Refund, Status
 from unbusy.payments.requests import Requests, expire_requests
 from unbusy.payments.service import Payments, settle_queued
 from unbusy.payments.settlement import Settlement
@@ -22,6 +22,7 @@ from unbusy.payments.views import Views
 __all__ = [
     "KINDS",
     "Events",
+    "Order",
     "Payment",
     "Payments",
     "Refund",

@@ -294,14 +294,14 @@ def transfer(order: Order, debit_id: UUID, credit_id: UUID) -> Transfer:
     )
 
 
-def refund_transfer(refund_id: UUID, paid: Payment, amount: int, debit_id: UUID, credit_id: UUID) -> Transfer:
-    """The transfer that gives back `amount` of a payment: the debit is its payee's wallet."""
+def refund_transfer(refund: Refund, debit_id: UUID, credit_id: UUID) -> Transfer:
+    """The transfer that makes a refund true: the debit is the payee's wallet."""
     return Transfer(
-        id=refund_id,
-        tenant_id=paid.tenant_id,
+        id=refund.id,
+        tenant_id=refund.tenant_id,
         debit_id=debit_id,
         credit_id=credit_id,
-        amount=amount,
-        asset=paid.asset,
+        amount=refund.amount,
+        asset=refund.asset,
         code="refund",
     )

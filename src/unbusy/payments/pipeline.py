@@ -34,7 +34,8 @@ class Pipeline:
     """Gathers orders into batches and hands each caller its own answer.
 
     `settle` does a whole batch in one transaction of its own and answers in the same order
-    (`settlement.py` tells how). `observe` is told the size of each batch.
+    (`settlement.py` tells how). `lanes` is how many batches may be under way at once, `observe` is
+    told the size of each.
     """
 
     def __init__(
@@ -43,21 +44,24 @@ class Pipeline:
         *,
         batch_max: int,
         queue_max: int,
+        lanes: int,
         observe: Callable[[int], None],
     ) -> None:
         self._settle = settle
         self._batch_max = batch_max
         self._queue_max = queue_max
+        self._lanes = lanes
         self._observe = observe
         self._forming: deque[_Place] = deque()
-        self._being_settled: list[_Place] = []
+        self._being_settled: set[_Place] = set()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._settle_for_ever()), asyncio.create_task(self._sweep_for_ever())]
+        lanes = [asyncio.create_task(self._settle_for_ever()) for _ in range(self._lanes)]
+        self._tasks = [*lanes, asyncio.create_task(self._sweep_for_ever())]
 
     async def stop(self) -> None:
         """Settle what has been submitted, then end."""
@@ -89,12 +93,12 @@ class Pipeline:
     async def _settle_for_ever(self) -> None:
         while True:
             await self._arrived.wait()
-            self._being_settled = batch = self._take_batch()
-            if batch:
+            if batch := self._take_batch():
+                self._being_settled.update(batch)
                 self._observe(len(batch))
                 await self._settle_batch(batch)
-            self._being_settled = []
-            if not self._forming:
+                self._being_settled.difference_update(batch)
+            if not self._forming and not self._being_settled:
                 self._idle.set()
 
     def _take_batch(self) -> list[_Place]:

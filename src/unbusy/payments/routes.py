@@ -142,9 +142,7 @@ async def list_refunds(request: Request, payment_id: str) -> Answer[Page[RefundV
     """Newest first, the newest hundred."""
     payments, id = request.part(Payments), _id("pay", payment_id)
     payment, found = await payments.find(request.principal, id), await payments.refunds(request.principal, id)
-    views = await request.part(Views).refunds(
-        found, [payment] * len(found), request.principal, request.language
-    )
+    views = await request.part(Views).refunds(found, [payment] * len(found), request.principal, request.language)
     return Answer(Page(views))
 
 
@@ -253,9 +251,7 @@ HANDLERS = (
 )
 
 
-async def _answer(
-    request: Request, payment: Payment, preference: Preference, *, replayed: bool
-) -> Answer[PaymentView]:
+async def _answer(request: Request, payment: Payment, preference: Preference, *, replayed: bool) -> Answer[PaymentView]:
     """201 with what is final; 202 with what is not, and where to look."""
     if preference.wait_s and not payment.is_final:
         payment = await request.part(Payments).wait(request.principal, payment.id, preference.wait_s)

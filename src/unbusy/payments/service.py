@@ -43,6 +43,7 @@ class Payments:
             self._settle_batch,
             batch_max=settings.batch_max,
             queue_max=settings.pipeline_queue,
+            lanes=settings.pipeline_lanes,
             observe=telemetry.BATCH_SIZE.observe,
         )
         self._scales = dict(money.iso_scales())
@@ -225,7 +226,8 @@ class Payments:
                 return earlier, True
             if amount is None and not payment.refundable:
                 raise Conflict(Reason.payment_not_refundable, "all of this payment has been refunded")
-            refund = await self._move_back(tx, payment, amount or payment.refundable, note, key, fingerprint)
+            new = self._refund(payment, amount or payment.refundable, note, key, fingerprint)
+            refund = await _move_back(tx, payment, new)
             await sql.store_refund(tx, refund, payment.payer_id)
             return refund, False
 
@@ -233,11 +235,9 @@ class Payments:
         self._feed.poke()
         return answer
 
-    async def _move_back(
-        self, tx: Tx, payment: Payment, amount: int, note: str, key: str, fingerprint: bytes
-    ) -> Refund:
-        now = self._clock.now()
-        refund = Refund(
+    def _refund(self, payment: Payment, amount: int, note: str, key: str, fingerprint: bytes) -> Refund:
+        """The refund as it stands before any money moved: declined, unless the ledger does it."""
+        return Refund(
             id=self._ids.new(),
             tenant_id=payment.tenant_id,
             payment_id=payment.id,
@@ -250,23 +250,7 @@ class Payments:
             balance_after=None,
             key=key,
             fingerprint=fingerprint,
-            created_at=now,
-        )
-        if amount > payment.refundable:
-            return refund
-        to, back = [(payment.tenant_id, owner, payment.asset) for owner in (payment.payer_id, payment.payee_id)]
-        wallets = await ledger.find_wallets(tx, [to, back])
-        transfer = model.refund_transfer(refund.id, payment, amount, wallets[back], wallets[to])
-        outcome = (await ledger.post(tx, [transfer], now))[0]
-        if isinstance(outcome, ledger.Refused):
-            return msgspec.structs.replace(refund, reason=model.reason_of(outcome.refusal))
-        await sql.add_refunded(tx, payment.id, amount, outcome.at)
-        return msgspec.structs.replace(
-            refund,
-            status=Status.completed,
-            reason=None,
-            balance_after=outcome.debit.balance,
-            created_at=outcome.at,
+            created_at=self._clock.now(),
         )
 
     async def _lock(self, tx: Tx, person: Principal, payment_id: UUID) -> Payment:
@@ -275,6 +259,22 @@ class Payments:
         if payment is None or not payment.is_visible_to(person.person_id):
             raise NotFound("there is no such payment")
         return payment
+
+
+async def _move_back(tx: Tx, payment: Payment, new: Refund) -> Refund:
+    """The refund as it stands after the ledger's answer, counted on its payment when money moved."""
+    if new.amount > payment.refundable:
+        return new
+    to, back = [(payment.tenant_id, owner, payment.asset) for owner in (payment.payer_id, payment.payee_id)]
+    wallets = await ledger.find_wallets(tx, [to, back])
+    transfer = model.refund_transfer(new, wallets[back], wallets[to])
+    outcome = (await ledger.post(tx, [transfer], new.created_at))[0]
+    if isinstance(outcome, ledger.Refused):
+        return msgspec.structs.replace(new, reason=model.reason_of(outcome.refusal))
+    await sql.add_refunded(tx, payment.id, new.amount, outcome.at)
+    return msgspec.structs.replace(
+        new, status=Status.completed, reason=None, balance_after=outcome.debit.balance, created_at=outcome.at
+    )
 
 
 # ── what the worker does ─────────────────────────────────────────────────────────────────────────

@@ -23,7 +23,7 @@ Asset = Annotated[str, Meta(pattern=money.ASSET_PATTERN, description="An ISO 421
 Whom = Annotated[str, Meta(min_length=1, max_length=64, description="A handle such as `@ming`, or a person's id.")]
 Note = Annotated[
     str,
-    Meta(max_length=140, pattern=r"^[^\u0000-\u001f\u007f]*$", description="A line for both sides, without line breaks."),
+    Meta(max_length=140, pattern=r"^[^\u0000-\u001f\u007f]*$", description="One line for both sides."),
 ]
 
 
@@ -156,9 +156,7 @@ class Views:
     async def payment(self, payment: Payment, viewer: Principal, language: Language) -> PaymentView:
         return (await self.payments([payment], viewer, language))[0]
 
-    async def payments(
-        self, payments: Sequence[Payment], viewer: Principal, language: Language
-    ) -> list[PaymentView]:
+    async def payments(self, payments: Sequence[Payment], viewer: Principal, language: Language) -> list[PaymentView]:
         """Each payment, as `viewer` may see it, in the order given."""
         parties = await self._parties(viewer.tenant_id, (i for p in payments for i in (p.payer_id, p.payee_id)))
         return [await self._payment(payment, viewer, language, parties) for payment in payments]
