@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from enum import StrEnum
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, convert
+from msgspec.structs import replace
 
-from unbusy.db import Tx
+from unbusy.db import Row, Tx
+from unbusy.errors import Invalid
+from unbusy.ledger import sql
+from unbusy.ledger.assets import require_assets
+from unbusy.money import MAX_AMOUNT
+
+# The code of the accounts that customers and merchants own.
+WALLET = "wallet"
 
 
 class AccountState(StrEnum):
@@ -77,6 +85,10 @@ class Account(Struct, frozen=True, kw_only=True):
         """What can be spent now; None is without limit."""
         return None if self.floor is None else self.posted - self.held - self.floor
 
+    @property
+    def is_empty(self) -> bool:
+        return self.posted == self.debits_pending == self.credits_pending == 0
+
 
 async def open_accounts(tx: Tx, accounts: Sequence[NewAccount]) -> list[Account]:
     """Open accounts, and return each as it stands, in the order asked.
@@ -84,29 +96,102 @@ async def open_accounts(tx: Tx, accounts: Sequence[NewAccount]) -> list[Account]
     One that exists is returned as it is: found by its id, or, where it has an owner, as the
     owner's account of that asset and code. Raises Invalid for an asset nobody registered.
     """
-    raise NotImplementedError
+    existing = await _existing(tx, accounts)
+    missing = [new for new, account in zip(accounts, existing, strict=True) if account is None]
+    if missing:
+        await require_assets(tx, {new.asset for new in missing})
+        await sql.insert_accounts(tx, [_row(new) for new in missing])
+        existing = await _existing(tx, accounts)
+    return [_same(new, account) for new, account in zip(accounts, existing, strict=True)]
+
+
+async def _existing(tx: Tx, wanted: Sequence[NewAccount]) -> list[Account | None]:
+    owned = [(i, new.owner_id) for i, new in enumerate(wanted) if new.owner_id is not None]
+    keys = [(wanted[i].tenant_id, owner_id, wanted[i].asset, wanted[i].code) for i, owner_id in owned]
+    ids = [new.id for new in wanted]
+    for index, account_id in await sql.owned_accounts(tx, keys) if keys else []:
+        ids[owned[index][0]] = account_id
+    found = await accounts(tx, ids)
+    return [found.get(id) for id in ids]
+
+
+def _row(new: NewAccount) -> tuple[object, ...]:
+    assert _is_limit(new.floor)
+    assert _is_limit(new.ceiling)
+    assert (new.floor or 0) <= 0 <= (new.ceiling or 0), "a new account is empty"
+    return (new.id, new.tenant_id, new.owner_id, new.asset, new.code, new.floor, new.ceiling)
+
+
+def _is_limit(limit: int | None) -> bool:
+    return limit is None or -MAX_AMOUNT <= limit <= MAX_AMOUNT
+
+
+def _same(new: NewAccount, account: Account | None) -> Account:
+    assert account is not None
+    asked = (new.tenant_id, new.asset, new.code, new.owner_id)
+    assert (account.tenant_id, account.asset, account.code, account.owner_id) == asked, "the id of another account"
+    return account
 
 
 async def find_wallets(tx: Tx, keys: Sequence[tuple[int, UUID, str]]) -> dict[tuple[int, UUID, str], UUID]:
     """The wallets' account ids by (tenant, owner, asset); who has none is absent."""
-    raise NotImplementedError
+    if not keys:
+        return {}
+    found = await sql.owned_accounts(tx, [(*key, WALLET) for key in keys])
+    return {keys[index]: account_id for index, account_id in found}
 
 
 async def accounts(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Account]:
     """The accounts with these ids; an unknown one is absent."""
-    raise NotImplementedError
+    return {row["id"]: _account(row) for row in await sql.accounts(tx, ids)}
 
 
 async def wallet(tx: Tx, tenant_id: int, owner_id: UUID) -> list[Account]:
     """All accounts of one owner, by code and asset."""
-    raise NotImplementedError
+    return [_account(row) for row in await sql.accounts_of_owner(tx, tenant_id, owner_id)]
+
+
+def _account(row: Row) -> Account:
+    return convert(dict(row.items()), Account)
 
 
 async def set_state(tx: Tx, account_id: UUID, state: AccountState) -> Account | AccountRefusal:
-    """Freeze, thaw or close an account; it is locked meanwhile."""
-    raise NotImplementedError
+    """Freeze, thaw or close an account. Closing needs it empty, and is final."""
+    account = await _locked(tx, account_id)
+    if account is None:
+        return AccountRefusal.account_unknown
+    if account.state == state:
+        return account
+    if account.state is AccountState.closed:
+        return AccountRefusal.account_closed
+    if state is AccountState.closed and not account.is_empty:
+        return AccountRefusal.account_not_empty
+    await sql.update_state(tx, account_id, state)
+    return replace(account, state=state)
 
 
 async def set_limits(tx: Tx, account_id: UUID, *, floor: int | None, ceiling: int | None) -> Account | AccountRefusal:
-    """Set both limits. Refused when what is there already, holds included, lies outside."""
-    raise NotImplementedError
+    """Set both limits. Refused when what is there already, holds included, lies outside them.
+
+    Raises Invalid for a limit beyond ±10^18.
+    """
+    for name, limit in (("floor", floor), ("ceiling", ceiling)):
+        if not _is_limit(limit):
+            raise Invalid(f"a limit lies between -{MAX_AMOUNT} and {MAX_AMOUNT}", field=name)
+    account = await _locked(tx, account_id)
+    if account is None:
+        return AccountRefusal.account_unknown
+    if account.state is AccountState.closed:
+        return AccountRefusal.account_closed
+    if floor is not None and account.posted - account.held < floor:
+        return AccountRefusal.balance_below_floor
+    if ceiling is not None and account.posted + account.credits_pending > ceiling:
+        return AccountRefusal.balance_above_ceiling
+    await sql.update_limits(tx, account_id, floor, ceiling)
+    return replace(account, floor=floor, ceiling=ceiling)
+
+
+async def _locked(tx: Tx, account_id: UUID) -> Account | None:
+    # Two statements: the second sees what whoever held the lock has written.
+    await sql.lock_account(tx, account_id)
+    return (await accounts(tx, [account_id])).get(account_id)

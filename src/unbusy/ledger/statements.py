@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
-from unbusy.db import Tx
+from unbusy.db import Row, Tx
+from unbusy.ledger import sql
 from unbusy.ledger.transfers import Kind
 
 MAX_ENTRIES = 100
+
+# The smallest step of a time in the database: "before" is "up to and including one less".
+_INSTANT = timedelta(microseconds=1)
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -44,9 +48,21 @@ async def statement(
 
     For the next page, `before` is the number of the last entry. `limit` is 100 at most.
     """
-    raise NotImplementedError
+    assert 0 < limit <= MAX_ENTRIES
+    if until is not None:
+        last, _ = await sql.position_at(tx, account_id, until - _INSTANT)
+        before = last + 1 if before is None else min(before, last + 1)
+    after = 0
+    if since is not None:
+        after, _ = await sql.position_at(tx, account_id, since - _INSTANT)
+    return [_entry(row) for row in await sql.entries(tx, account_id, before, after, limit)]
 
 
 async def balance_at(tx: Tx, account_id: UUID, at: datetime) -> int:
     """What was posted to the account up to and including `at`; 0 for an unknown one."""
-    raise NotImplementedError
+    _, balance = await sql.position_at(tx, account_id, at)
+    return balance
+
+
+def _entry(row: Row) -> Entry:
+    return convert(dict(row.items()), Entry)
