@@ -19,7 +19,11 @@ SHARED = {
 }
 
 # What the role of gateways and workers may erase; anything else is kept for ever.
-ERASABLE: dict[str, str] = {}
+ERASABLE = {
+    "people.sessions": "a session that ended long ago proves nothing",
+    "people.revocations": "forgotten once every access token of the session has expired",
+    "people.attempts": "forgotten when somebody signs in, or stops trying",
+}
 
 
 async def tables_are_explained(connection: Connection) -> list[str]:
