@@ -11,9 +11,17 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 
 from unbusy.db import Connection, Database, migrate
 from unbusy.db.embedded import Server
+
+# Our log lines take pytest's way, so that it shows them beside the test that failed. structlog's own
+# default would draw every local variable of a traceback, which takes longer than the test.
+structlog.configure(
+    processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(key_order=["event"])],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)
 
 _TEMPLATE = "unbusy_template"
 _numbers = itertools.count(1)

@@ -81,7 +81,8 @@ class Sending:
         self._headers = headers
         self._body = body
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    # Litestar names the arguments when the answer is a problem.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
 

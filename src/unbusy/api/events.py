@@ -129,9 +129,14 @@ class Hub:
             if not of_person:
                 self._subscriptions.pop(person_id, None)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody listens."""
+        return not self._subscriptions
+
     def wake(self, person_ids: Iterable[UUID]) -> None:
         """Tell whoever listens to one of them that there is news. Costs next to nothing when nobody does."""
-        if not self._subscriptions:
+        if self.is_empty:
             return
         for person_id in person_ids:
             for subscription in self._subscriptions.get(person_id, ()):
