@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,7 +70,7 @@ def up(
     settings = all_settings.load(flags={"data": data, "port": port, "workers": workers})
     _keep_metrics(Path(settings.data).expanduser() / "metrics")
 
-    from unbusy import gateway, telemetry
+    from unbusy import gateway, telemetry, worker
     from unbusy.db import migrate
     from unbusy.secret import signing_secret
     from unbusy.supervisor import Child, Supervisor
@@ -83,8 +83,9 @@ def up(
             Child(f"gateway {number}", lambda started: gateway.run(settings, url, secret, listener, started))
             for number in range(1, settings.workers + 1)
         ]
-        worker = Child("worker", lambda started: _work(settings, url, started))
-        supervisor = Supervisor(gateways=gateways, worker=worker, server=server, data=Path(settings.data).expanduser())
+        background = Child("worker", lambda started: worker.run(settings, url, started))
+        data_directory = Path(settings.data).expanduser()
+        supervisor = Supervisor(gateways=gateways, worker=background, server=server, data=data_directory)
         supervisor.run(lambda: _welcome(gateway.address(listener)))
 
 
@@ -109,14 +110,14 @@ def work(*, data: Data = None) -> None:
     """Run one worker on a database that runs already."""
     settings = all_settings.load(flags={"data": data})
 
-    from unbusy import telemetry
+    from unbusy import telemetry, worker
     from unbusy.db.locate import located
     from unbusy.db.migrate import require_current
 
     telemetry.set_up_logging(settings.log_format)
     with located(settings) as url:
         asyncio.run(require_current(url))
-        _work(settings, url, lambda: out.print("The worker works. [dim]Ctrl-C stops it.[/]"))
+        worker.run(settings, url, lambda: out.print("The worker works. [dim]Ctrl-C stops it.[/]"))
 
 
 @app.command
@@ -189,14 +190,6 @@ def _database_of_its_own(settings: Settings) -> Generator[tuple[str, Server | No
         yield server.url(), server
     finally:
         server.stop()
-
-
-def _work(settings: Settings, url: str, started: Callable[[], None]) -> None:
-    import uvloop
-
-    from unbusy import worker
-
-    uvloop.run(worker.run(settings, url, started))
 
 
 async def _check(url: str) -> list[Finding]:

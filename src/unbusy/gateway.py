@@ -42,10 +42,10 @@ def run(settings: Settings, url: str, secret: bytes, listener: socket.socket, st
     """Serve until SIGTERM or SIGINT. `url` is the database's; `started` is called when requests are answered."""
     # Which process started and stopped is told by whoever starts it.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    uvloop.run(_serve(settings, url, secret, listener, started))
+    uvloop.run(_run(settings, url, secret, listener, started))
 
 
-async def _serve(
+async def _run(
     settings: Settings, url: str, secret: bytes, listener: socket.socket, started: Callable[[], None]
 ) -> None:
     config = uvicorn.Config(

@@ -55,11 +55,14 @@ class Child:
         self.name = name
         self.pid: int | None = None
         self.serves = False
-        self.deaths = 0
+        # It died before it ever served: its settings or the installation are wrong, not its luck.
+        self.is_stillborn = False
+        self._has_served = False
         self._main = main
         self._pause_s = 0.0
         self._due_at = 0.0
         self._news = -1
+        self._was_told = False
 
     @property
     def is_due(self) -> bool:
@@ -101,19 +104,22 @@ class Child:
         return self.serves != served
 
     def send(self, number: signal.Signals) -> None:
+        """Ask it to end."""
         if self.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+            self._was_told = True
+            os.kill(self.pid, number)
 
     def _bury(self, status: int) -> None:
         assert self.pid is not None
-        log.warning("process_ended", process=self.name, pid=self.pid, code=os.waitstatus_to_exitcode(status))
+        if not self._was_told:
+            log.warning("process_ended", process=self.name, pid=self.pid, code=os.waitstatus_to_exitcode(status))
         telemetry.forget_process(self.pid)
         # One that served is replaced at once, however short its life: only one that cannot even
         # begin would keep the machine busy with its attempts.
         self._pause_s = 0.0 if self.serves else min(max(_FIRST_PAUSE_S, 2 * self._pause_s), _LONGEST_PAUSE_S)
         self._due_at = time.monotonic() + self._pause_s
-        self.deaths += 1
+        self._has_served |= self.serves
+        self.is_stillborn = not self._has_served
         self.pid, self.serves = None, False
         os.close(self._news)
 
@@ -133,7 +139,7 @@ class Supervisor:
         """Start the children and watch over them until a signal says stop.
 
         `when_serving` is called once, when every child serves for the first time. Raises
-        SetupError when one dies before that.
+        SetupError when one dies before it has ever served.
         """
         # Before anything is collected for the last time: what exists now is shared with every
         # child and never garbage, so no child needs to look at it (or to copy it) again.
@@ -150,14 +156,17 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self, watched: set[signal.Signals]) -> None:
+        self._tend()
         while not all(child.serves for child in self._children):
-            self._tend()
-            if dead := [child.name for child in self._children if child.deaths]:
+            if dead := [child.name for child in self._children if child.is_stillborn]:
                 raise SetupError(f"the {dead[0]} did not start; what it said is above")
             if _next_signal(watched, _GLANCE_S) in _STOP_SIGNALS:
                 raise KeyboardInterrupt
+            self._tend()
 
     def _watch(self, watched: set[signal.Signals]) -> None:
+        # Tend first: whatever woke us before may have been a death that nobody has looked at yet.
+        self._tend()
         while _next_signal(watched, self._nap()) not in _STOP_SIGNALS:
             self._tend()
 

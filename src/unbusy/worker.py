@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import structlog
+import uvloop
 
 from unbusy import ledger, people
 from unbusy.clock import Clock, SystemClock
@@ -51,8 +52,12 @@ async def work(
             group.create_task(_Round(db, chore, clock, piece).go(stopping))
 
 
-async def run(settings: Settings, url: str, started: Callable[[], None]) -> None:
+def run(settings: Settings, url: str, started: Callable[[], None]) -> None:
     """The worker's whole life in a process of its own, ended by SIGTERM or SIGINT."""
+    uvloop.run(_run(settings, url, started))
+
+
+async def _run(settings: Settings, url: str, started: Callable[[], None]) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -19,6 +19,7 @@ from typing import TypeVar, cast
 
 import asyncpg
 
+from unbusy import telemetry
 from unbusy.clock import Clock, Deadline, SystemClock
 from unbusy.db.connection import Connection, Tx
 from unbusy.errors import DeadlineUnreachable, LedgerUnavailable
@@ -219,6 +220,7 @@ class _Places:
     async def _wait(self, deadline: Deadline) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._line.append(turn)
+        telemetry.POOL_WAITING.inc()
         try:
             async with asyncio.timeout(deadline.remaining()):
                 await turn
@@ -231,6 +233,8 @@ class _Places:
             if isinstance(error, TimeoutError):
                 raise DeadlineUnreachable("no database connection before the deadline", retry_after=1) from None
             raise
+        finally:
+            telemetry.POOL_WAITING.dec()
 
 
 async def _nothing_to_reset(_: object) -> None:
