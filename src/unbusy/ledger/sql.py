@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from unbusy.db import Connection, Row, Tx
@@ -317,3 +317,20 @@ async def position_at(connection: Connection, account_id: UUID, at: datetime) ->
         at,
     )
     return (row[0], row[1]) if row else (0, 0)
+
+
+# ── proofs ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def give_memory_to_sort(connection: Connection) -> None:
+    """For this transaction: the proofs sort every transfer, and the default would go to disk early."""
+    await connection.execute("SET LOCAL work_mem = '64MB'")
+
+
+async def prove(connection: Connection, proof: LiteralString, limit: int) -> list[tuple[str, str, str]]:
+    """Where a proof of `proofs.py` fails: (rule, subject, what is wrong)."""
+    rows = await connection.fetch(
+        "SELECT rule, subject::text, detail FROM (" + proof + ") AS broken (rule, subject, detail) LIMIT $1",  # noqa: S608
+        limit,
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
