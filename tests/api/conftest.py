@@ -46,7 +46,7 @@ async def served() -> AsyncGenerator[Served]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
         yield Served(application, hub, journal, listener.getsockname()[1])
         hub.close()

@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ControllerRouterHandler, Receive, Scope, Send
+from litestar.types import ControllerRouterHandler
 
 from unbusy import telemetry
 from unbusy.api import bodies, documents, health, openapi
@@ -33,7 +33,8 @@ class Application:
         self.litestar = litestar
         self._edge = edge
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # Any, because each server and client has its own names for ASGI's types.
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._edge(scope, receive, send)
 
 

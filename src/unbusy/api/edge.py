@@ -89,7 +89,8 @@ class Edge:
             given = b"%b-%x" % (self._prefix.encode(), next(self._numbers))
         answer.request_id = given
         scopes.leave(scope, given.decode(), Deadline(self._clock, self._deadline_s))
-        if wanted := seen.get(b"x-request-deadline-ms"):
+        wanted = seen.get(b"x-request-deadline-ms")
+        if wanted is not None:
             scopes.leave(scope, given.decode(), Deadline(self._clock, _seconds(wanted)))
         if twice:
             raise Invalid("this header is there twice", field=twice.decode())

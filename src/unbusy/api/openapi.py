@@ -177,7 +177,7 @@ def _operations(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
 
 
 def _complete_operation(operation: dict[str, Any], path: str, handler: HTTPRouteHandler) -> None:
-    roles = cast("frozenset[Role]", handler.opt["roles"])
+    roles = cast("frozenset[Role]", handler.opt.get("roles", frozenset()))
     is_open = Role.anyone in roles
     operation["security"] = [] if is_open else [{"bearer": []}]
     operation["x-roles"] = sorted(roles)
