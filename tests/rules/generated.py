@@ -68,10 +68,14 @@ def metrics() -> str:
 
 def commands() -> str:
     """Every command with its flags."""
-    text = cli.app.generate_docs(output_format="markdown", include_hidden=False)
-    return (
-        text.replace("# unbusy\n", "# Commands\n\nMade from `src/unbusy/cli.py` by `make docs`.\n", 1).rstrip() + "\n"
-    )
+    # What was typed to get here is no part of the page, though the help would make it one.
+    typed, sys.argv = sys.argv, ["unbusy"]
+    try:
+        text = cli.app.generate_docs(output_format="markdown", include_hidden=False)
+    finally:
+        sys.argv = typed
+    head = "# Commands\n\nMade from `src/unbusy/cli.py` by `make docs`.\n"
+    return text.replace("# unbusy\n", head, 1).rstrip() + "\n"
 
 
 def main() -> None:
