@@ -127,10 +127,12 @@ class TestOpenApi:
 
     async def test_what_goes_in_and_out(self, client: httpx.AsyncClient) -> None:
         """Bodies, answers and parameters are the handler's types."""
-        pay = (await client.get("/openapi.json")).json()["paths"]["/payments"]["post"]
+        described = (await client.get("/openapi.json")).json()
+        pay = described["paths"]["/payments"]["post"]
         assert pay["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/NewPayment")
         assert pay["responses"]["201"]["content"]["application/json"]["schema"]["$ref"].endswith("/Payment")
         assert {"401", "403", "409", "413", "415", "422"} <= set(pay["responses"])
+        assert described["components"]["schemas"]["NewPayment"]["additionalProperties"] is False
         key = next(each for each in pay["parameters"] if each.get("name") == "Idempotency-Key")
         assert key["required"]
         assert key["schema"]["maxLength"] == 64

@@ -133,6 +133,14 @@ async def test_what_is_wrong_with_a_body_is_named(
     assert detail in problem["errors"][0]["detail"]
 
 
+async def test_a_problem_repeats_little(client: httpx.AsyncClient) -> None:
+    """However long the name of an unknown field is, its problem is short."""
+    body = b'{"%s":1}' % (b"x" * 60_000)
+    answer = await client.post("/payments", content=body, headers={**KEY, "content-type": "application/json"})
+    assert answer.status_code == 400
+    assert len(answer.content) < 2_000
+
+
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b'[{"a":' * 50_000])
 def test_a_body_may_not_be_nested_without_end(body: bytes) -> None:
     """Depth is an error of the caller's, even where anything may stand, and does not exhaust the stack."""

@@ -23,6 +23,9 @@ MOST_DRAINED = 16 * 1024 * 1024
 
 _SWEEP_EVERY_S = 0.5
 
+# Characters of what was sent that a problem repeats.
+_MOST_TOLD = 200
+
 
 class TooLarge(Invalid):
     """The body is larger than any request of ours needs."""
@@ -114,4 +117,5 @@ def _named(message: str) -> Invalid:
     what, path = found["what"], cast("str | None", found["path"]) or ""
     if which := _WHICH.search(what):
         path = f"{path}.{which['name']}"
-    return Invalid(what, field=path.lstrip(".") or "body")
+    # Both may repeat what was sent, of which nobody needs to read pages.
+    return Invalid(what[:_MOST_TOLD], field=path.lstrip(".")[:_MOST_TOLD] or "body")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import get
-from litestar.params import FromPath
+from litestar.params import PathParameter
 
 from unbusy.api import html
 from unbusy.api.answers import Answer
@@ -64,6 +64,11 @@ class ReasonView(msgspec.Struct, frozen=True):
     retry: Retry
 
 
+_Name = Annotated[
+    str, PathParameter(description="A reason.", schema_extra={"enum": [str(reason) for reason in Reason]})
+]
+
+
 @get("/problems", opt=allow(Role.anyone), tags=["reference"], summary="Every reason")
 async def list_reasons(request: Request) -> Answer[list[ReasonView]]:
     """All reasons, in the language that `Accept-Language` asks for; as a page for browsers."""
@@ -74,7 +79,7 @@ async def list_reasons(request: Request) -> Answer[list[ReasonView]]:
 
 
 @get("/problems/{reason:str}", opt=allow(Role.anyone), tags=["reference"], summary="What a reason means")
-async def show_reason(request: Request, reason: FromPath[str]) -> Answer[ReasonView]:
+async def show_reason(request: Request, reason: _Name) -> Answer[ReasonView]:
     """What happened, what to do and whether to try again; `type` of every problem leads here."""
     if reason not in Reason.__members__:
         raise NotFound("there is no such reason", field="reason")

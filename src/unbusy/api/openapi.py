@@ -127,9 +127,13 @@ def _operation_id(handler: HTTPRouteHandler, _method: Method, _path: list[Any]) 
 def _complete(app: Litestar) -> dict[str, Any]:
     text = json.dumps(app.openapi_schema.to_schema())
     described = cast("dict[str, Any]", _tidied(json.loads(_GENERIC.sub(r"\2\1", text))))
-    for path, method, handler in _operations(app):
-        _complete_operation(described["paths"][path][method.lower()], path, handler)
     components = described["components"]
+    for path, method, handler in _operations(app):
+        operation = described["paths"][path][method.lower()]
+        _complete_operation(operation, path, handler)
+        if _is_closed(handler):
+            name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            components["schemas"][name]["additionalProperties"] = False
     components["schemas"] = dict(sorted({**_problem_schemas(), **components["schemas"]}.items()))
     components["responses"] = {f"Problem{status}": _problem(status) for status in _PROBLEMS}
     components["parameters"] = {name: _parameter(*about) for name, about in _COMMON_PARAMETERS.items()}
@@ -191,6 +195,12 @@ def _complete_operation(operation: dict[str, Any], path: str, handler: HTTPRoute
     operation["responses"] = dict(sorted({**operation["responses"], **problems}.items()))
     own = sorted(operation.get("parameters", []), key=lambda parameter: (parameter["in"], parameter["name"]))
     operation["parameters"] = [*own, *({"$ref": f"#/components/parameters/{name}"} for name in _COMMON_PARAMETERS)]
+
+
+def _is_closed(handler: HTTPRouteHandler) -> bool:
+    """Whether its body may have no other fields than those of its type."""
+    data = handler.parsed_fn_signature.parameters.get("data")
+    return data is not None and data.annotation.__struct_config__.forbid_unknown_fields
 
 
 def _problem_schemas() -> dict[str, Any]:
