@@ -90,27 +90,28 @@ class Account(Struct, frozen=True, kw_only=True):
         return self.posted == self.debits_pending == self.credits_pending == 0
 
 
-async def open_accounts(tx: Tx, accounts: Sequence[NewAccount]) -> list[Account]:
+async def open_accounts(tx: Tx, new: Sequence[NewAccount]) -> list[Account]:
     """Open accounts, and return each as it stands, in the order asked.
 
     One that exists is returned as it is: found by its id, or, where it has an owner, as the
     owner's account of that asset and code. Raises Invalid for an asset nobody registered.
     """
-    existing = await _existing(tx, accounts)
-    missing = [new for new, account in zip(accounts, existing, strict=True) if account is None]
+    existing = await _existing(tx, new)
+    missing = [one for one, account in zip(new, existing, strict=True) if account is None]
     if missing:
-        await require_assets(tx, {new.asset for new in missing})
-        await sql.insert_accounts(tx, [_row(new) for new in missing])
-        existing = await _existing(tx, accounts)
-    return [_same(new, account) for new, account in zip(accounts, existing, strict=True)]
+        await require_assets(tx, {one.asset for one in missing})
+        await sql.insert_accounts(tx, [_row(one) for one in missing])
+        existing = await _existing(tx, new)
+    return [_same(one, account) for one, account in zip(new, existing, strict=True)]
 
 
-async def _existing(tx: Tx, wanted: Sequence[NewAccount]) -> list[Account | None]:
-    owned = [(i, new.owner_id) for i, new in enumerate(wanted) if new.owner_id is not None]
-    keys = [(wanted[i].tenant_id, owner_id, wanted[i].asset, wanted[i].code) for i, owner_id in owned]
-    ids = [new.id for new in wanted]
-    for index, account_id in await sql.owned_accounts(tx, keys) if keys else []:
-        ids[owned[index][0]] = account_id
+async def _existing(tx: Tx, new: Sequence[NewAccount]) -> list[Account | None]:
+    ids = [one.id for one in new]
+    owned = [i for i, one in enumerate(new) if one.owner_id is not None]
+    if owned:
+        keys = [(new[i].tenant_id, new[i].owner_id, new[i].asset, new[i].code) for i in owned]
+        for index, account_id in await sql.owned_accounts(tx, keys):
+            ids[owned[index]] = account_id
     found = await accounts(tx, ids)
     return [found.get(id) for id in ids]
 

@@ -21,7 +21,7 @@ async def insert_assets(tx: Tx, codes: Sequence[str], scales: Sequence[int]) -> 
     await tx.execute(
         """
         INSERT INTO ledger.assets (code, scale)
-        SELECT * FROM unnest($1::text[], $2::smallint[]) AS new (code, scale) ORDER BY code
+        SELECT * FROM unnest($1::text[], $2::integer[]) AS new (code, scale) ORDER BY code
             ON CONFLICT DO NOTHING
         """,
         codes,
@@ -78,7 +78,7 @@ async def accounts_of_owner(tx: Tx, tenant_id: int, owner_id: UUID) -> Sequence[
     )
 
 
-async def owned_accounts(tx: Tx, keys: Sequence[tuple[int, UUID, str, str]]) -> list[tuple[int, UUID]]:
+async def owned_accounts(tx: Tx, keys: Sequence[tuple[int, UUID | None, str, str]]) -> list[tuple[int, UUID]]:
     """Which of these (tenant, owner, asset, code) exist: (index in `keys`, account id)."""
     rows = await tx.fetch(
         """

@@ -5,8 +5,8 @@ COMMENT ON SCHEMA ledger IS 'Accounts, transfers, holds: the truth about money.'
 GRANT USAGE ON SCHEMA ledger TO unbusy_app;
 
 CREATE TABLE ledger.assets (
-    code  text     NOT NULL,
-    scale smallint NOT NULL,
+    code  text    NOT NULL,
+    scale integer NOT NULL,
     CONSTRAINT assets_pkey PRIMARY KEY (code),
     CONSTRAINT code_is_capitals_and_digits CHECK (code ~ '^[A-Z][A-Z0-9]{2,11}$'),
     CONSTRAINT scale_is_sensible CHECK (scale BETWEEN 0 AND 18)
