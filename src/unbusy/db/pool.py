@@ -65,10 +65,12 @@ _UNAVAILABLE = (
 def is_unavailable(error: BaseException) -> bool:
     """Whether the error means "the database cannot be reached now", not "this was wrong".
 
-    asyncpg tells of an argument that does not fit its column with an InterfaceError that is a
-    ValueError too: that is our own mistake, whatever the server's health.
+    asyncpg says InterfaceError both of a connection that is closed and of a call that makes no
+    sense, such as one argument too many; only its words tell them apart.
     """
-    return isinstance(error, _UNAVAILABLE) and not isinstance(error, ValueError)
+    if isinstance(error, asyncpg.InterfaceError):
+        return "closed" in str(error) or "closing" in str(error)
+    return isinstance(error, _UNAVAILABLE)
 
 
 class Database:
