@@ -44,7 +44,12 @@ def show(prefix: str, id: UUID) -> str:
 def read(prefix: str, text: str) -> UUID | None:
     """The id inside `text`, or None when it is not one with this prefix (exactly as shown)."""
     head, _, digits = text.partition("_")
-    if head != prefix or len(digits) != _DIGITS or not digits.isalnum() or digits != digits.lower():
+    if (
+        head != prefix
+        or len(digits) != _DIGITS
+        or not (digits.isascii() and digits.isalnum())
+        or digits != digits.lower()
+    ):
         return None
     try:
         return UUID(hex=digits)

@@ -20,6 +20,7 @@ from unbusy.api.health import Probe, Probes
 from unbusy.api.principals import Authenticator, guard
 from unbusy.api.problems import exception_handlers
 from unbusy.api.requests import PARTS, Request
+from unbusy.api.short_way import ShortWay
 from unbusy.clock import Clock
 from unbusy.settings import Settings
 
@@ -73,7 +74,7 @@ def create(
         pdb_on_exception=False,
     )
     _check_guarded(litestar)
-    edge = Edge(litestar, clock=clock, deadline_ms=settings.request_deadline_ms)
+    edge = Edge(ShortWay(litestar), clock=clock, deadline_ms=settings.request_deadline_ms)
     return Application(litestar, edge)
 
 

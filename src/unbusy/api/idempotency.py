@@ -16,7 +16,7 @@ from litestar.params import HeaderParameter
 FINGERPRINT_BYTES = 16
 
 # Printable ASCII without a blank at either end: servers in between may trim a header's value.
-_PATTERN = "^[!-~]([ -~]{0,62}[!-~])?$"
+PATTERN = "^[!-~]([ -~]{0,62}[!-~])?$"
 
 IdempotencyKey = Annotated[
     str,
@@ -24,7 +24,7 @@ IdempotencyKey = Annotated[
         name="Idempotency-Key",
         min_length=1,
         max_length=64,
-        pattern=_PATTERN,
+        pattern=PATTERN,
         description="1 to 64 printable ASCII characters, made up by the caller, the same for every attempt at the "
         "same thing. It never expires. The same key with another body is refused (`key_reused`).",
     ),

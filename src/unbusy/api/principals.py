@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 
+from unbusy.api.scope import header
 from unbusy.errors import Forbidden, Unauthenticated
 
 # Characters. Ours have a few hundred; a longer one is not worth a look.
@@ -49,13 +50,14 @@ class Authenticator(Protocol):
         ...
 
 
-def allow(*roles: Role, problems: Sequence[int] = ()) -> dict[str, Any]:
+def allow(*roles: Role, problems: Sequence[int] = (), is_hot: bool = False) -> dict[str, Any]:
     """For a route's `opt`: the roles that may call it.
 
     `problems` are the HTTP statuses of problems that it answers with beside those which follow
-    from its form (`openapi`): 404 when its body names something that may not exist.
+    from its form (`openapi`): 404 when its body names something that may not exist. `is_hot` is for
+    the few that carry the load (`short_way`).
     """
-    return {"roles": frozenset(roles), "problems": tuple(problems)}
+    return {"roles": frozenset(roles), "problems": tuple(problems), "is_hot": is_hot}
 
 
 async def guard(request: Request[Any, Any, Any]) -> None:
@@ -76,7 +78,7 @@ async def guard(request: Request[Any, Any, Any]) -> None:
 
 
 def _bearer(request: Request[Any, Any, Any]) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = header(request.scope, b"authorization").partition(" ")
     if scheme.lower() != "bearer" or not token or len(token) > _LONGEST_TOKEN:
         raise Unauthenticated("send 'Authorization: Bearer <access_token>'")
     return token

@@ -18,6 +18,7 @@ import random
 import sys
 import time
 from collections import deque
+from typing import cast
 
 import msgspec
 import uvloop
@@ -155,8 +156,7 @@ class _Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._generator.give_back(self)
 
     def send(self, number: int, requests: list[bytes]) -> None:

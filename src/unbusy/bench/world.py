@@ -20,6 +20,7 @@ from uuid import UUID
 import httpx
 import msgspec
 
+from unbusy import settings as all_settings
 from unbusy import wallets
 from unbusy.bench.generator import Load, Payer, Report
 from unbusy.clock import SystemClock
@@ -29,7 +30,7 @@ from unbusy.errors import SetupError
 from unbusy.ids import Ids
 from unbusy.payments import Order, Settlement
 from unbusy.people import Person, hash_password, insert_people
-from unbusy.settings import PREFIX, Settings
+from unbusy.settings import PREFIX
 
 ASSET = "EUR"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of people who live as long as the measurement
@@ -37,7 +38,8 @@ _PLENTY = 10**12
 _START_TIMEOUT_S = 20.0
 
 # So high that no limit is ever met: what is measured is the usual way through.
-_NO_LIMITS = {"limit_per_payment": 10**12, "limit_per_day": 10**12, "limit_per_month": 10**12}
+_NO_LIMIT = 10**12
+_NO_LIMITS = {f"{PREFIX}LIMIT_PER_{span}": str(_NO_LIMIT) for span in ("PAYMENT", "DAY", "MONTH")}
 _TENANT = 1
 _HISTORY_BATCH = 5_000
 
@@ -111,7 +113,7 @@ async def _furnish(url: str, count: int, history: int) -> list[str]:
 async def _pay_each_other(db: Database, ids: Ids, customers: Sequence[UUID], count: int) -> None:
     """Make a history the way it would have been made: through the same settlement, only in larger batches."""
     clock, chance = SystemClock(), random.Random(7)  # noqa: S311 - a reproducible history, no secret
-    settlement = Settlement(ids=ids, settings=Settings(**_NO_LIMITS))
+    settlement = Settlement(ids=ids, settings=all_settings.load(_NO_LIMITS))
     for done in range(0, count, _HISTORY_BATCH):
         orders: list[Order] = []
         for _ in range(min(_HISTORY_BATCH, count - done)):
@@ -147,11 +149,10 @@ class Gateway:
         """Start it, wait until it answers, and end it with the block."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = int(free.getsockname()[1])
-        no_limits = {f"{PREFIX}{name.upper()}": str(value) for name, value in _NO_LIMITS.items()}
         own = {"UNBUSY_DATABASE_URL": url, "UNBUSY_SECRET": secret, "UNBUSY_PORT": str(port)}
         process = subprocess.Popen(
             [sys.executable, "-m", "unbusy.cli", "serve"],
-            env={**os.environ, **no_limits, **own, **settings},
+            env={**os.environ, **_NO_LIMITS, **own, **settings},
             stdout=subprocess.DEVNULL,
         )
         try:

@@ -59,14 +59,20 @@ class Events:
         self._views = views
         self.hub = hub
 
-    async def after(self, person: Principal, after: str | None, language: Language) -> Sequence[api.Event]:
-        """The person's next events, oldest first, at most a hundred. Without a place to begin at,
-        only `ready`, whose id is the place that is now. Raises Invalid for an id that is not ours."""
-        place = _read_place(after) if after else None
+    async def place(self, last_event_id: str | None) -> str:
+        """The place to begin at: the one given, else the one that is now. Raises Invalid for an id
+        that is not ours."""
+        if last_event_id is not None:
+            _read_place(last_event_id)
+            return last_event_id
         async with self._db.connection() as connection:
-            if place is None:
-                return [_ready(await sql.horizon(connection))]
-            events = await sql.events_after(connection, person.person_id, place, _MOST_AT_ONCE)
+            # Right before all that the transactions from the horizon on will write.
+            return f"{await sql.horizon(connection) - 1}-{_LAST_NUMBER}"
+
+    async def after(self, person: Principal, place: str, language: Language) -> Sequence[api.Event]:
+        """The person's next events behind a place, oldest first, at most a hundred."""
+        async with self._db.connection() as connection:
+            events = await sql.events_after(connection, person.person_id, _read_place(place), _MOST_AT_ONCE)
             subjects = await self._subjects(connection, events, person, language) if events else {}
         return [_show(event, subjects) for event in events]
 
@@ -92,11 +98,6 @@ class Events:
             **dict(zip((refund.id for refund in refunds), shown_refunds, strict=True)),
             **dict(zip((request.id for request in requests), shown_requests, strict=True)),
         }
-
-
-def _ready(horizon: int) -> api.Event:
-    """The place right before all that transactions from the horizon on will write."""
-    return api.Event(id=f"{horizon - 1}-{_LAST_NUMBER}", type="ready", data=b"{}")
 
 
 def _show(event: Event, subjects: dict[UUID, PaymentView | RefundView | RequestView]) -> api.Event:

@@ -8,10 +8,12 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import get, post
-from litestar.params import QueryParameter
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from unbusy import ids
 from unbusy.api import (
+    NOT_CHANGED,
     Answer,
     Cursor,
     Cursors,
@@ -47,6 +49,9 @@ from unbusy.payments.views import (
 )
 
 PEOPLE = allow(Role.customer, Role.merchant)
+# The body names a person, who may not exist.
+NAMES_SOMEBODY = allow(Role.customer, Role.merchant, problems=(404,))
+QUEUED = {202: ResponseSpec(PaymentView, description="Queued: it will be done by `finish_by`.")}
 
 _PAYMENTS = Cursors("payments", UUID)
 _REQUESTS = Cursors("requests", UUID)
@@ -58,9 +63,15 @@ Wait = Annotated[
 ]
 
 
-@post("/v1/payments", opt=PEOPLE, summary="Pay a person or a merchant", tags=["payments"])
+@post(
+    "/v1/payments",
+    opt=allow(Role.customer, Role.merchant, problems=(404,), is_hot=True),
+    responses=QUEUED,
+    summary="Pay a person or a merchant",
+    tags=["payments"],
+)
 async def pay(
-    request: Request, data: NewPayment, idempotency_key: IdempotencyKey, prefer: PreferHeader = None
+    request: Request, data: JSONBody[NewPayment], idempotency_key: IdempotencyKey, prefer: PreferHeader = None
 ) -> Answer[PaymentView]:
     """Done before the answer: 201 with the final outcome, completed or declined. With
     `Prefer: respond-async` it is queued instead: 202, and done by `finish_by`."""
@@ -88,8 +99,14 @@ async def list_payments(request: Request, limit: Limit = 20, cursor: Cursor = No
     return Answer(_PAYMENTS.page(found, limit, lambda payment: shown[payment.id], lambda payment: payment.id))
 
 
-@get("/v1/payments/{payment_id:str}", opt=PEOPLE, summary="See a payment", tags=["payments"])
-async def see_payment(request: Request, payment_id: str, wait: Wait = None) -> Answer[PaymentView]:
+@get(
+    "/v1/payments/{payment_id:str}",
+    opt=PEOPLE,
+    responses=NOT_CHANGED,
+    summary="See a payment",
+    tags=["payments"],
+)
+async def see_payment(request: Request, payment_id: FromPath[str], wait: Wait = None) -> Answer[PaymentView]:
     """With `wait`, the answer comes once the payment is final, or after so many seconds."""
     payment = await request.part(Payments).wait(request.principal, _id("pay", payment_id), wait or 0)
     view = await request.part(Views).payment(payment, request.principal, request.language)
@@ -97,7 +114,7 @@ async def see_payment(request: Request, payment_id: str, wait: Wait = None) -> A
 
 
 @get("/v1/payments/{payment_id:str}/receipt", opt=PEOPLE, summary="See a payment's receipt", tags=["payments"])
-async def see_receipt(request: Request, payment_id: str) -> Answer[PaymentView]:
+async def see_receipt(request: Request, payment_id: FromPath[str]) -> Answer[PaymentView]:
     """The completed payment; there is no receipt for one that moved no money."""
     payment = await request.part(Payments).find(request.principal, _id("pay", payment_id))
     if payment.completed_at is None:
@@ -112,7 +129,7 @@ async def see_receipt(request: Request, payment_id: str) -> Answer[PaymentView]:
     summary="Cancel a queued payment",
     tags=["payments"],
 )
-async def cancel(request: Request, payment_id: str) -> Answer[PaymentView]:
+async def cancel(request: Request, payment_id: FromPath[str]) -> Answer[PaymentView]:
     """Possible until it has begun; doing it twice is the same as once."""
     payment = await request.part(Payments).cancel(request.principal, _id("pay", payment_id))
     return Answer(await request.part(Views).payment(payment, request.principal, request.language))
@@ -120,7 +137,7 @@ async def cancel(request: Request, payment_id: str) -> Answer[PaymentView]:
 
 @post("/v1/payments/{payment_id:str}/refunds", opt=PEOPLE, summary="Refund a payment", tags=["payments"])
 async def refund(
-    request: Request, payment_id: str, data: NewRefund, idempotency_key: IdempotencyKey
+    request: Request, payment_id: FromPath[str], data: JSONBody[NewRefund], idempotency_key: IdempotencyKey
 ) -> Answer[RefundView]:
     """By its payee: all that is left, or a part."""
     payments, id = request.part(Payments), _id("pay", payment_id)
@@ -138,7 +155,7 @@ async def refund(
 
 
 @get("/v1/payments/{payment_id:str}/refunds", opt=PEOPLE, summary="List a payment's refunds", tags=["payments"])
-async def list_refunds(request: Request, payment_id: str) -> Answer[Page[RefundView]]:
+async def list_refunds(request: Request, payment_id: FromPath[str]) -> Answer[Page[RefundView]]:
     """Newest first, the newest hundred."""
     payments, id = request.part(Payments), _id("pay", payment_id)
     payment, found = await payments.find(request.principal, id), await payments.refunds(request.principal, id)
@@ -146,8 +163,8 @@ async def list_refunds(request: Request, payment_id: str) -> Answer[Page[RefundV
     return Answer(Page(views))
 
 
-@post("/v1/requests", opt=PEOPLE, summary="Ask somebody for money", tags=["requests"])
-async def ask(request: Request, data: NewRequest, idempotency_key: IdempotencyKey) -> Answer[RequestView]:
+@post("/v1/requests", opt=NAMES_SOMEBODY, summary="Ask somebody for money", tags=["requests"])
+async def ask(request: Request, data: JSONBody[NewRequest], idempotency_key: IdempotencyKey) -> Answer[RequestView]:
     """The person asked sees it at once and pays or declines it."""
     requests = request.part(Requests)
     made, replayed = await requests.ask(
@@ -174,8 +191,14 @@ async def list_requests(request: Request, limit: Limit = 20, cursor: Cursor = No
     return Answer(_REQUESTS.page(found, limit, lambda made: shown[made.id], lambda made: made.id))
 
 
-@get("/v1/requests/{request_id:str}", opt=PEOPLE, summary="See a request for money", tags=["requests"])
-async def see_request(request: Request, request_id: str) -> Answer[RequestView]:
+@get(
+    "/v1/requests/{request_id:str}",
+    opt=PEOPLE,
+    responses=NOT_CHANGED,
+    summary="See a request for money",
+    tags=["requests"],
+)
+async def see_request(request: Request, request_id: FromPath[str]) -> Answer[RequestView]:
     """One you made, or were asked with."""
     found = await request.part(Requests).find(request.principal, _id("req", request_id))
     view = (await request.part(Views).requests([found], request.principal))[0]
@@ -183,7 +206,9 @@ async def see_request(request: Request, request_id: str) -> Answer[RequestView]:
 
 
 @post("/v1/requests/{request_id:str}/payment", opt=PEOPLE, summary="Pay a request", tags=["requests"])
-async def pay_request(request: Request, request_id: str, idempotency_key: IdempotencyKey) -> Answer[PaymentView]:
+async def pay_request(
+    request: Request, request_id: FromPath[str], idempotency_key: IdempotencyKey
+) -> Answer[PaymentView]:
     """By the person asked. A payment that is declined leaves the request open."""
     payment, replayed = await request.part(Requests).pay(
         request.principal,
@@ -202,7 +227,7 @@ async def pay_request(request: Request, request_id: str, idempotency_key: Idempo
     summary="Decline a request",
     tags=["requests"],
 )
-async def decline_request(request: Request, request_id: str) -> Answer[RequestView]:
+async def decline_request(request: Request, request_id: FromPath[str]) -> Answer[RequestView]:
     """By the person asked; doing it twice is the same as once."""
     ended = await request.part(Requests).decline(request.principal, _id("req", request_id))
     return Answer((await request.part(Views).requests([ended], request.principal))[0])
@@ -215,22 +240,30 @@ async def decline_request(request: Request, request_id: str) -> Answer[RequestVi
     summary="Withdraw a request",
     tags=["requests"],
 )
-async def withdraw_request(request: Request, request_id: str) -> Answer[RequestView]:
+async def withdraw_request(request: Request, request_id: FromPath[str]) -> Answer[RequestView]:
     """By the person who made it; doing it twice is the same as once."""
     ended = await request.part(Requests).withdraw(request.principal, _id("req", request_id))
     return Answer((await request.part(Views).requests([ended], request.principal))[0])
 
 
-@get("/v1/events", opt=PEOPLE, summary="Follow what happens to you", tags=["events"])
+@get(
+    "/v1/events",
+    opt=PEOPLE,
+    media_type="text/event-stream",
+    summary="Follow what happens to you",
+    tags=["events"],
+)
 async def follow_events(request: Request, last_event_id: LastEventId = None) -> EventStream:
     """Server-sent events: payments, refunds and requests as they change. Send `Last-Event-ID` to go
     on where a lost connection ended; without it the stream begins now, with an event `ready`."""
     events, viewer, language = request.part(Events), request.principal, request.language
+    begin = await events.place(last_event_id)
+    greeting = [] if last_event_id else [Event(id=begin, type="ready", data=b"{}")]
 
-    async def read(after: str | None) -> Sequence[Event]:
-        return await events.after(viewer, after, language)
+    async def read(after: str) -> Sequence[Event]:
+        return [greeting.pop()] if greeting else await events.after(viewer, after, language)
 
-    return EventStream(request, events.hub, read, after=last_event_id)
+    return EventStream(request, events.hub, read, after=begin)
 
 
 HANDLERS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -146,37 +146,42 @@ _RETRY = {
 _MONEY_STATE: dict[Status, Literal["moved", "not_moved"]] = {Status.completed: "moved"}
 
 
+# People whose names one process remembers: about 40 MB.
+_MOST_PARTIES = 50_000
+
+
 class Views:
     """Draws what is shown. Knows people's names and assets' scales, both kept in memory."""
 
     def __init__(self, people: People, payments: Payments) -> None:
         self._people = people
         self._payments = payments
+        self._known_parties: dict[UUID, Party] = {}
 
     async def payment(self, payment: Payment, viewer: Principal, language: Language) -> PaymentView:
         return (await self.payments([payment], viewer, language))[0]
 
     async def payments(self, payments: Sequence[Payment], viewer: Principal, language: Language) -> list[PaymentView]:
         """Each payment, as `viewer` may see it, in the order given."""
-        parties = await self._parties(viewer.tenant_id, (i for p in payments for i in (p.payer_id, p.payee_id)))
+        parties = await self._parties(viewer.tenant_id, [i for p in payments for i in (p.payer_id, p.payee_id)])
         return [await self._payment(payment, viewer, language, parties) for payment in payments]
 
     async def refunds(
         self, refunds: Sequence[Refund], payments: Sequence[Payment], viewer: Principal, language: Language
     ) -> list[RefundView]:
         """Each refund, with the payment it gives back at the same position."""
-        parties = await self._parties(viewer.tenant_id, (payment.payer_id for payment in payments))
+        parties = await self._parties(viewer.tenant_id, [payment.payer_id for payment in payments])
         return [
             await self._refund(refund, parties[payment.payer_id], viewer, language)
             for refund, payment in zip(refunds, payments, strict=True)
         ]
 
     async def requests(self, requests: Sequence[MoneyRequest], viewer: Principal) -> list[RequestView]:
-        parties = await self._parties(viewer.tenant_id, (i for r in requests for i in (r.requester_id, r.payer_id)))
+        parties = await self._parties(viewer.tenant_id, [i for r in requests for i in (r.requester_id, r.payer_id)])
         return [_request(request, parties) for request in requests]
 
     async def _payment(
-        self, payment: Payment, viewer: Principal, language: Language, parties: dict[UUID, Party]
+        self, payment: Payment, viewer: Principal, language: Language, parties: Mapping[UUID, Party]
     ) -> PaymentView:
         is_payer = viewer.person_id == payment.payer_id
         is_queued = payment.status is Status.queued
@@ -241,10 +246,17 @@ class Views:
     async def _amount(self, amount: int, asset: str) -> str:
         return f"{money.show_amount(amount, await self._payments.scale(asset))} {asset}"
 
-    async def _parties(self, tenant_id: int, person_ids: Iterable[UUID]) -> dict[UUID, Party]:
-        names = {id: ids.show("per", id) for id in person_ids}
-        found = await self._people.resolve([(tenant_id, name) for name in names.values()])
-        return {id: _party(found[tenant_id, name], name) for id, name in names.items()}
+    async def _parties(self, tenant_id: int, person_ids: Sequence[UUID]) -> Mapping[UUID, Party]:
+        """Who these people are. Names never change, so they are looked up once."""
+        parties = self._known_parties
+        if unknown := [id for id in person_ids if id not in parties]:
+            if len(parties) > _MOST_PARTIES:
+                parties.clear()
+                unknown = list(person_ids)
+            names = {id: ids.show("per", id) for id in unknown}
+            found = await self._people.resolve([(tenant_id, name) for name in names.values()])
+            parties.update((id, _party(found[tenant_id, name], name)) for id, name in names.items())
+        return parties
 
 
 def _party(person: Payee, id: str) -> Party:
@@ -257,7 +269,7 @@ def _receipt(payment: Payment, id: str) -> Receipt | None:
     return Receipt(number=payment.id.hex.upper(), url=f"/v1/payments/{id}/receipt", at=payment.completed_at)
 
 
-def _request(request: MoneyRequest, parties: dict[UUID, Party]) -> RequestView:
+def _request(request: MoneyRequest, parties: Mapping[UUID, Party]) -> RequestView:
     return RequestView(
         id=ids.show("req", request.id),
         status=request.status,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import get, post
-from litestar.params import QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from unbusy import ids, money
 from unbusy.api import Answer, Cursor, Cursors, Limit, Page, Request, Role, allow
@@ -63,7 +63,7 @@ class EntryView(msgspec.Struct, frozen=True):
     balance: int
     at: datetime
     transfer_id: str
-    payment_id: str | None
+    payment_id: FromPath[str] | None
     counterparty: Counterparty | None
 
 
@@ -115,7 +115,9 @@ async def read_statement(
     summary="Freeze, thaw or close an account",
     tags=["operators"],
 )
-async def set_account_state(request: Request, account_id: str, data: NewState) -> Answer[AccountView]:
+async def set_account_state(
+    request: Request, account_id: FromPath[str], data: JSONBody[NewState]
+) -> Answer[AccountView]:
     """Frozen lets no money in or out; closed is final, and only for an empty account."""
     if (id := ids.read("acc", account_id)) is None:
         raise NotFound("there is no such account")
@@ -129,7 +131,7 @@ async def set_account_state(request: Request, account_id: str, data: NewState) -
     summary="See a person's wallet",
     tags=["operators"],
 )
-async def see_wallet_of(request: Request, person_id: str) -> Answer[WalletView]:
+async def see_wallet_of(request: Request, person_id: FromPath[str]) -> Answer[WalletView]:
     """As the person sees it, within the operator's tenant."""
     id: UUID | None = ids.read("per", person_id)
     if id is None:
