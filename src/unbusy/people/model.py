@@ -260,15 +260,16 @@ def read_payee(text: str) -> UUID | str | None:
 def handles_for(person: Person) -> list[str]:
     """Handles to try in this order: the one asked for, or some made from the name.
 
-    The digits come from the id's random part, so that a run can be replayed; nine of them have
-    never been taken by a namesake.
+    The digits come from the id's random part, so that a run can be replayed.
     """
     if person.handle:
         return [person.handle]
     letters = unicodedata.normalize("NFKD", person.name).encode("ascii", "ignore").decode().lower()
-    stem = re.sub(r"[^a-z0-9]+", "_", letters).strip("_").lstrip("0123456789_") or "pal"
+    stem = re.sub(r"[^a-z0-9]+", "_", letters).strip("_").lstrip("0123456789_")
     digits = f"{person.id.int % 10**9:09}"
     made = [stem[: LONGEST_HANDLE - count] + digits[:count] for count in (0, 2, 4, 6, 9)]
+    # A name of which nothing is left in ASCII, such as 李明.
+    made += [f"pal{digits}", f"pal{person.id.int % 10**18:018}"]
     return [handle for handle in made if _HANDLE.fullmatch(handle) and not is_reserved(handle, person.role)]
 
 

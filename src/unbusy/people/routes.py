@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from unbusy import ids
@@ -120,7 +121,7 @@ class SessionView(Unshown, frozen=True):
 
 
 @post("/v1/customers", opt=ANYONE, summary="Sign up", tags=["people"])
-async def sign_up(request: Request, data: NewCustomer) -> Answer[PersonView]:
+async def sign_up(request: Request, data: JSONBody[NewCustomer]) -> Answer[PersonView]:
     """A taken handle is named, for handles are public. A taken e-mail address or phone number is
     not told apart."""
     new = NewPerson(
@@ -136,7 +137,7 @@ async def sign_up(request: Request, data: NewCustomer) -> Answer[PersonView]:
 
 
 @post("/v1/sessions", opt=ANYONE, summary="Sign in", tags=["people"])
-async def sign_in(request: Request, data: Credentials) -> Answer[SessionView]:
+async def sign_in(request: Request, data: JSONBody[Credentials]) -> Answer[SessionView]:
     """Attempts that fail make the next one wait, longer each time. Whether it is the identifier or
     the password that is wrong is not told."""
     signed_in = await request.part(People).sign_in(
@@ -146,7 +147,7 @@ async def sign_in(request: Request, data: Credentials) -> Answer[SessionView]:
 
 
 @post("/v1/sessions/refresh", opt=ANYONE, summary="Get new tokens", tags=["people"])
-async def refresh(request: Request, data: Renewal) -> Answer[SessionView]:
+async def refresh(request: Request, data: JSONBody[Renewal]) -> Answer[SessionView]:
     """A refresh token is good once. Used again within ten seconds, as when an answer was lost, it
     gets the same successor; later, the session ends, because somebody else has the token too."""
     signed_in = await request.part(People).refresh(data.refresh_token, deadline=request.deadline)
@@ -173,7 +174,7 @@ async def see_me(request: Request) -> Answer[PersonView]:
 
 
 @post("/v1/merchants", opt=OPERATORS, summary="Add a merchant", tags=["operators"])
-async def add_merchant(request: Request, data: NewMerchant) -> Answer[PersonView]:
+async def add_merchant(request: Request, data: JSONBody[NewMerchant]) -> Answer[PersonView]:
     """In the operator's tenant."""
     new = NewPerson(
         name=data.name, password=data.password, handle=data.handle, email=data.email, language=data.language
@@ -183,7 +184,7 @@ async def add_merchant(request: Request, data: NewMerchant) -> Answer[PersonView
 
 
 @get("/v1/people/{person_id:str}", opt=OPERATORS, summary="See a person", tags=["operators"])
-async def see_person(request: Request, person_id: str) -> Answer[PersonView]:
+async def see_person(request: Request, person_id: FromPath[str]) -> Answer[PersonView]:
     """Within the operator's tenant."""
     return Answer(_person(await _find(request, person_id)), headers=_NO_STORE)
 
