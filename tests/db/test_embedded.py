@@ -85,7 +85,7 @@ def answer(url: str) -> int:
 
 
 def test_a_second_start_refuses_and_names_the_first(made: Path) -> None:
-    """Two servers on one made would destroy it."""
+    """Two servers on one directory would destroy it."""
     server = Server.start(made, options=QUICK)
     try:
         with pytest.raises(SetupError, match=f"in use by process {os.getpid()}"):

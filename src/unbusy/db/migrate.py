@@ -86,11 +86,11 @@ async def _connected(url: str) -> AsyncGenerator[asyncpg.Connection[asyncpg.Reco
         yield connection
     except asyncpg.InsufficientPrivilegeError as error:
         raise SetupError(
-            f"the database user may not do what a migration needs ({error}): it must own the database, "
+            f"the database user may not do what a migration needs ({_said(error)}): it must own the database, "
             f"and have CREATEROLE or be a member of unbusy_app"
         ) from error
     except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, OSError) as error:
-        raise SetupError(f"the database went away: {error}") from error
+        raise SetupError(f"the database went away: {_said(error)}") from error
     finally:
         await connection.close()
 
@@ -99,11 +99,11 @@ async def _connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
     try:
         return await asyncpg.connect(url, timeout=10, server_settings={"application_name": "unbusy-migrate"})
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-        raise SetupError(f"the database does not let us in: {error}") from None
+        raise SetupError(f"the database does not let us in: {_said(error)}") from None
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
-        raise SetupError(f"the database cannot be reached: {error or 'it does not answer'}") from None
+        raise SetupError(f"the database cannot be reached: {_said(error)}") from None
     except (asyncpg.InterfaceError, ValueError) as error:
-        raise SetupError(f"the database's URL cannot be used: {error}") from None
+        raise SetupError(f"the database's URL cannot be used: {_said(error)}") from None
 
 
 async def _missing(connection: asyncpg.Connection[asyncpg.Record]) -> list[Migration]:
@@ -120,7 +120,12 @@ async def _missing(connection: asyncpg.Connection[asyncpg.Record]) -> list[Migra
 
 async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> str:
     async with connection.transaction():
-        await connection.execute(migration.sql)
+        try:
+            await connection.execute(migration.sql)
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError):
+            raise
+        except asyncpg.PostgresError as error:
+            raise SetupError(f"migration {migration.name} failed: {_said(error)}") from error
         await connection.execute(
             "INSERT INTO public.unbusy_migrations (version, name, sha256) VALUES ($1, $2, $3)",
             migration.version,
@@ -128,6 +133,11 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migr
             migration.sha256,
         )
     return migration.name
+
+
+def _said(error: Exception) -> str:
+    """Its first line: the message, without the details and hints below it."""
+    return next(iter(str(error).splitlines()), "it does not answer")
 
 
 def _read(file_name: str, sql: str) -> Migration:

@@ -12,7 +12,15 @@ EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
 END
 $$;
-GRANT unbusy_app TO CURRENT_USER;
+DO $$
+BEGIN
+    -- Whoever migrates must be able to become it. Another owner on the same server, who did not make
+    -- the role, has it granted by hand.
+    IF NOT pg_has_role('unbusy_app', 'SET') THEN
+        GRANT unbusy_app TO CURRENT_USER;
+    END IF;
+END
+$$;
 
 CREATE SCHEMA tenants;
 COMMENT ON SCHEMA tenants IS 'Banks and brands that run their wallet here.';
