@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.ledger.story import Story
+
 from unbusy import ledger
 from unbusy.db import Database
 from unbusy.ledger import Port

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from tests.ledger.stories import STORIES
 from tests.ledger.story import Story
+
 from unbusy import ledger
 from unbusy.ledger import AccountRefusal, Refusal
 
