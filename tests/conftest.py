@@ -61,7 +61,8 @@ async def _as_superuser(server: Server, statement: str) -> None:
 async def url(server: Server) -> AsyncGenerator[str]:
     """A database of this test's own, migrated and empty."""
     name = f"test_{next(_numbers)}"
-    await _as_superuser(server, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY WAL_LOG")
+    # Three times as fast as WAL_LOG where nothing waits for the disk.
+    await _as_superuser(server, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
     yield server.url(name)
     await _as_superuser(server, f"DROP DATABASE {name} WITH (FORCE)")
 
