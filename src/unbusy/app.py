@@ -33,24 +33,22 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
         async with db.connection() as connection:
             await connection.fetchval("SELECT 1")
 
-    async def close_streams() -> None:
-        hub.close()
-
     return api.create(
         HANDLERS,
         authenticator=persons,
         settings=settings,
         clock=clock,
+        hub=hub,
         parts=(
             settings,
             persons,
             pay,
             payments.Requests(db, pay, clock=clock, ids=ids, settings=settings),
-            payments.Events(db, views, hub),
+            payments.Events(db, views),
             views,
             wallets.Wallets(db, persons, clock=clock),
         ),
         probes={"database": is_ready},
         on_startup=(persons.start, pay.start),
-        on_shutdown=(close_streams, pay.stop, persons.stop, db.close),
+        on_shutdown=(pay.stop, persons.stop, db.close),
     )

@@ -10,6 +10,7 @@ import uvicorn
 import uvloop
 
 from unbusy import app
+from unbusy.api import Application
 from unbusy.errors import SetupError
 from unbusy.settings import Settings
 
@@ -48,8 +49,9 @@ def run(settings: Settings, url: str, secret: bytes, listener: socket.socket, st
 async def _run(
     settings: Settings, url: str, secret: bytes, listener: socket.socket, started: Callable[[], None]
 ) -> None:
+    application = await app.create(settings, url, secret)
     config = uvicorn.Config(
-        await app.create(settings, url, secret),
+        application,
         http="httptools",
         ws="none",
         lifespan="on",
@@ -62,16 +64,22 @@ async def _run(
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=_FINISH_S,
     )
-    await _Server(config, started).serve(sockets=[listener])
+    await _Server(config, application, started).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, telling when it has started."""
+    """uvicorn, telling when it has started and that it is about to stop."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, application: Application, started: Callable[[], None]) -> None:
         super().__init__(config)
+        self._application = application
         self._tell = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._tell()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # It waits for every answer that is under way, and an event stream would go on for ever.
+        self._application.close_streams()
+        await super().shutdown(sockets)

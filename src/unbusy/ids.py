@@ -7,6 +7,7 @@ grows at its right end, whatever the table's size. `pay_0193f0…` tells a perso
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from unbusy.clock import Clock
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _RANDOM_BITS = (1 << 62) - 1
-_DIGITS = 32
+_HEXADECIMAL = re.compile("[0-9a-f]{32}")
 
 
 class Ids:
@@ -44,14 +45,6 @@ def show(prefix: str, id: UUID) -> str:
 def read(prefix: str, text: str) -> UUID | None:
     """The id inside `text`, or None when it is not one with this prefix (exactly as shown)."""
     head, _, digits = text.partition("_")
-    if (
-        head != prefix
-        or len(digits) != _DIGITS
-        or not (digits.isascii() and digits.isalnum())
-        or digits != digits.lower()
-    ):
+    if head != prefix or not _HEXADECIMAL.fullmatch(digits):
         return None
-    try:
-        return UUID(hex=digits)
-    except ValueError:
-        return None
+    return UUID(hex=digits)

@@ -17,10 +17,11 @@ from typing import NamedTuple
 import structlog
 import uvloop
 
-from unbusy import ledger, people
+from unbusy import ledger, payments, people
 from unbusy.clock import Clock, SystemClock
 from unbusy.db import Database, Tx
 from unbusy.errors import Unavailable
+from unbusy.ids import Ids
 from unbusy.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -37,10 +38,19 @@ class Chore(NamedTuple):
     do: Callable[[Tx, datetime, int], Awaitable[int]]
 
 
-CHORES = (
-    Chore("expire holds", 1, ledger.expire_holds),
-    Chore("prune sessions", 60, people.prune),
-)
+def chores(settings: Settings, clock: Clock) -> list[Chore]:
+    """Everything a worker does."""
+    settlement = payments.Settlement(ids=Ids(clock), settings=settings)
+
+    async def settle_queued(tx: Tx, now: datetime, limit: int) -> int:
+        return await payments.settle_queued(tx, settlement, now, limit)
+
+    return [
+        Chore("settle queued payments", 0.1, settle_queued),
+        Chore("expire holds", 1, ledger.expire_holds),
+        Chore("expire requests", 5, payments.expire_requests),
+        Chore("prune sessions", 60, people.prune),
+    ]
 
 
 async def work(
@@ -64,7 +74,8 @@ async def _run(settings: Settings, url: str, started: Callable[[], None]) -> Non
     db = await Database.open(url, size=settings.pool_size, queue=settings.pool_queue)
     started()
     try:
-        await work(db, CHORES, SystemClock(), stopping)
+        clock = SystemClock()
+        await work(db, chores(settings, clock), clock, stopping)
     finally:
         await db.close()
 

@@ -40,7 +40,7 @@ class Served:
 async def served() -> AsyncGenerator[Served]:
     """uvicorn as a gateway runs it."""
     hub, journal = api.Hub(), sample.Journal()
-    application = sample.application(parts=(hub, journal))
+    application = sample.application(hub=hub, parts=(journal,))
     config = uvicorn.Config(application, http="httptools", ws="none", lifespan="on", access_log=False, log_config=None)
     server = uvicorn.Server(config)
     with socket.socket() as listener:

@@ -156,5 +156,10 @@ HANDLERS = (pay, list_payments, see, fail, bare, forgotten, events, broken)
 
 def application(**more: Any) -> api.Application:
     """The small application, with its own hub and journal unless others are given."""
-    parts = more.pop("parts", (api.Hub(), Journal()))
-    return api.create(HANDLERS, authenticator=Tokens(), settings=Settings(), clock=SystemClock(), parts=parts, **more)
+    about: dict[str, Any] = {
+        "authenticator": Tokens(),
+        "settings": Settings(),
+        "clock": SystemClock(),
+        "hub": api.Hub(),
+    }
+    return api.create(HANDLERS, **{"parts": (Journal(),), **about, **more})

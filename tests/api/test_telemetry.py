@@ -73,7 +73,7 @@ class TestLog:
 
 COUNT = """
 from unbusy import telemetry
-telemetry.count_payment("declined", "limit_per_day")
+telemetry.count_payments([("declined", "limit_per_day")])
 telemetry.QUEUE_DEPTH.set(3)
 """
 

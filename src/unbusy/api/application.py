@@ -16,6 +16,7 @@ from unbusy import telemetry
 from unbusy.api import bodies, documents, health, openapi
 from unbusy.api.answers import Answer
 from unbusy.api.edge import Edge
+from unbusy.api.events import Hub
 from unbusy.api.health import Probe, Probes
 from unbusy.api.principals import Authenticator, guard
 from unbusy.api.problems import exception_handlers
@@ -30,9 +31,14 @@ Hook = Callable[[], Awaitable[None]]
 class Application:
     """An ASGI application. `litestar` is what stands inside the edge."""
 
-    def __init__(self, litestar: Litestar, edge: Edge) -> None:
+    def __init__(self, litestar: Litestar, edge: Edge, hub: Hub) -> None:
         self.litestar = litestar
         self._edge = edge
+        self._hub = hub
+
+    def close_streams(self) -> None:
+        """End what would otherwise go on for ever: the process is about to stop."""
+        self._hub.close()
 
     # Any, because each server and client has its own names for ASGI's types.
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -45,6 +51,7 @@ def create(
     authenticator: Authenticator,
     settings: Settings,
     clock: Clock,
+    hub: Hub,
     parts: Iterable[object] = (),
     probes: Mapping[str, Probe] | None = None,
     on_startup: Sequence[Hook] = (),
@@ -52,10 +59,10 @@ def create(
 ) -> Application:
     """The application of these handlers.
 
-    `parts` are what handlers reach by `request.part(Payments)`. `probes`, by name, are what
-    `/readyz` asks. Start-up runs in the order given, shut-down too.
+    Event streams wait at `hub`. `parts` are what handlers reach by `request.part(Payments)`.
+    `probes`, by name, are what `/readyz` asks. Start-up runs in the order given, shut-down too.
     """
-    own_parts: dict[type, object] = {Clock: clock, Probes: Probes(probes or {})}
+    own_parts: dict[type, object] = {Clock: clock, Hub: hub, Probes: Probes(probes or {})}
     litestar = Litestar(
         [*handlers, *health.HANDLERS, *documents.HANDLERS, *openapi.HANDLERS],
         request_class=Request,
@@ -75,7 +82,7 @@ def create(
     )
     _check_guarded(litestar)
     edge = Edge(ShortWay(litestar), clock=clock, deadline_ms=settings.request_deadline_ms)
-    return Application(litestar, edge)
+    return Application(litestar, edge, hub)
 
 
 def _check_guarded(litestar: Litestar) -> None:

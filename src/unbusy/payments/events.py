@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from unbusy import api
-from unbusy.api import Hub, Language, Principal
+from unbusy.api import Language, Principal
 from unbusy.db import Connection, Database
 from unbusy.errors import Invalid
 from unbusy.payments import sql
@@ -54,10 +54,9 @@ class Happened(msgspec.Struct, frozen=True, omit_defaults=True):
 class Events:
     """Reads people's events. An event's id is `transaction-number`, its place in the stream."""
 
-    def __init__(self, db: Database, views: Views, hub: Hub) -> None:
+    def __init__(self, db: Database, views: Views) -> None:
         self._db = db
         self._views = views
-        self.hub = hub
 
     async def place(self, last_event_id: str | None) -> str:
         """The place to begin at: the one given, else the one that is now. Raises Invalid for an id

@@ -19,6 +19,7 @@ from unbusy.api import (
     Cursors,
     Event,
     EventStream,
+    Hub,
     IdempotencyKey,
     LastEventId,
     Limit,
@@ -263,7 +264,7 @@ async def follow_events(request: Request, last_event_id: LastEventId = None) -> 
     async def read(after: str) -> Sequence[Event]:
         return [greeting.pop()] if greeting else await events.after(viewer, after, language)
 
-    return EventStream(request, events.hub, read, after=begin)
+    return EventStream(request, request.part(Hub), read, after=begin)
 
 
 HANDLERS = (

@@ -141,6 +141,9 @@ class Payments:
 
         answers = await self._db.run(work)
         self._feed.poke()
+        made = (answer[0] for answer in answers if isinstance(answer, tuple) and not answer[1])
+        telemetry.count_payments((payment.status, payment.reason) for payment in made)
+        telemetry.QUEUE_DEPTH.set(self._pipeline.length)
         return answers
 
     # ── look ─────────────────────────────────────────────────────────────────────────────────
@@ -235,6 +238,8 @@ class Payments:
 
         answer = await self._db.run(work)
         self._feed.poke()
+        if not answer[1]:
+            telemetry.count_payments([(f"refund_{answer[0].status}", answer[0].reason)])
         return answer
 
     def _refund(self, payment: Payment, amount: int, note: str, key: str, fingerprint: bytes) -> Refund:

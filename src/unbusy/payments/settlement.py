@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from unbusy import ledger
+from unbusy import ledger, telemetry
 from unbusy.db import Tx
 from unbusy.errors import Conflict, KeyReused, RequestError
 from unbusy.ids import Ids
@@ -50,7 +50,8 @@ class Settlement:
         queued = [order for order in fresh if order.finish_by]
         settled, refused = await self._move(tx, [order for order in fresh if not order.finish_by], profiles, now)
         settled += [model.payment(order, Status.queued, now) for order in queued]
-        await sql.store(tx, settled, list(profiles.values()))
+        if settled:
+            await sql.store(tx, settled, list(profiles.values()))
         made = {(payment.payer_id, payment.key): payment for payment in settled}
         return [_answer(order, earlier, made, refused) for order in orders]
 
@@ -70,6 +71,7 @@ class Settlement:
             if not payment.is_due_by(now)
         ]
         await sql.finish(tx, settled, list(profiles.values()))
+        telemetry.count_payments((payment.status, payment.reason) for payment in settled)
 
     async def _move(
         self, tx: Tx, orders: Sequence[Order], profiles: Mapping[Key, Profile], now: datetime
