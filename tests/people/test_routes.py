@@ -24,7 +24,9 @@ NOBODY = "per_" + "0" * 32
 @pytest.fixture
 async def client(people: People, clock: ManualClock) -> AsyncGenerator[httpx.AsyncClient]:
     """Speaks to an application of people alone, put together as the real one is."""
-    application = api.create(HANDLERS, authenticator=people, settings=Settings(), clock=SystemClock(), parts=(people,))
+    application = api.create(
+        HANDLERS, authenticator=people, settings=Settings(), clock=SystemClock(), hub=api.Hub(), parts=(people,)
+    )
     transport = httpx.ASGITransport(application, client=(HOME, 50_000))
     async with httpx.AsyncClient(transport=transport, base_url="http://unbusy.test") as each:
         yield each
