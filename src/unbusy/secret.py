@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from unbusy.errors import SetupError
@@ -41,8 +42,8 @@ def _kept(path: Path) -> bytes:
 
 def _make(path: Path) -> None:
     """Write a new secret that nobody else may read. Of several that try at once, the first one stays."""
-    draft = path.with_name(f"secret.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix="secret.")
+    draft = Path(name)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_urlsafe(_BYTES))
         file.flush()

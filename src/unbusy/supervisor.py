@@ -159,7 +159,7 @@ class Supervisor:
         self._tend()
         while not all(child.serves for child in self._children):
             if dead := [child.name for child in self._children if child.is_stillborn]:
-                raise SetupError(f"the {dead[0]} did not start; what it said is above")
+                raise SetupError(f"{dead[0]} did not start; what it said is above")
             if _next_signal(watched, _GLANCE_S) in _STOP_SIGNALS:
                 raise KeyboardInterrupt
             self._tend()
