@@ -45,7 +45,7 @@ def run(story: list[Step], *, address: str, directory: Path, environment: Mappin
     """Type the steps into one shell in `directory`; what went differently than the page says."""
     script = "\n".join(f"printf '{_MARK}'\n{step.typed}" for step in story).replace(ADDRESS, address)
     shell = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
+        ["bash", "-eu", "-c", script],
         cwd=directory,
         env=_environment(environment),
         stdin=subprocess.DEVNULL,

@@ -43,7 +43,9 @@ class _Nobody:
 
 def openapi() -> str:
     """The description of the HTTP API."""
-    application = api.create(app.HANDLERS, authenticator=_Nobody(), settings=Settings(), clock=SystemClock())
+    application = api.create(
+        app.HANDLERS, authenticator=_Nobody(), hub=api.Hub(), settings=Settings(), clock=SystemClock()
+    )
     return api.schema_json(application.litestar).decode()
 
 
