@@ -36,9 +36,9 @@ KINDS = (
 
 _MOST_AT_ONCE = 100
 
-# A transaction, and the number of an event within it, which begins below zero.
+# A transaction, and the number of an event within it.
 Place = tuple[int, int]
-_LAST_NUMBER = 999_999_999
+_LAST_NUMBER = 10**18 - 1
 
 
 class Happened(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,7 +112,7 @@ def _show(event: Event, subjects: dict[UUID, PaymentView | RefundView | RequestV
 
 
 def _read_place(text: str) -> Place:
-    written = re.fullmatch(r"([0-9]{1,18})-(-?[0-9]{1,9})", text)
+    written = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", text)
     if written is None:
         raise Invalid("this is not the id of an event", field="Last-Event-ID")
     return int(written[1]), int(written[2])

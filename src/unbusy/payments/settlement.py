@@ -106,7 +106,8 @@ class Settlement:
         transfers = {
             order.id: model.transfer(order, wallets[_payer_wallet(order)], wallets[_payee_wallet(order)])
             for order in orders
-            if _payer_wallet(order) in wallets
+            # Somebody whose wallet another order of this batch opened had none to open a payee's with.
+            if _payer_wallet(order) in wallets and _payee_wallet(order) in wallets
         }
         outcomes = dict(zip(transfers, await ledger.post(tx, list(transfers.values()), now), strict=True))
         return [outcomes.get(order.id) for order in orders]
@@ -134,17 +135,21 @@ class Settlement:
 
     async def _find_wallets(self, tx: Tx, orders: Sequence[Order]) -> Mapping[Wallet, UUID]:
         """The wallets of payers and payees. A payee's is opened on first receipt, a payer's never."""
-        payers = {_payer_wallet(order) for order in orders}
-        payees = {_payee_wallet(order) for order in orders}
-        if unknown := (payers | payees) - self._wallets.keys():
+        wanted = {wallet for order in orders for wallet in (_payer_wallet(order), _payee_wallet(order))}
+        # Its own mapping: what is remembered may be forgotten by another batch at any time.
+        wallets = {wallet: id for wallet in wanted if (id := self._wallets.get(wallet))}
+        if unknown := wanted - wallets.keys():
+            found = await ledger.find_wallets(tx, sorted(unknown))
             if len(self._wallets) > _MOST_WALLETS:
                 self._wallets.clear()
-                unknown = payers | payees
-            self._wallets |= await ledger.find_wallets(tx, sorted(unknown))
-        missing = {
-            payee for order in orders if _payer_wallet(order) in self._wallets if (payee := _payee_wallet(order))
-        } - self._wallets.keys()
-        return self._wallets | await self._open_wallets(tx, sorted(missing)) if missing else self._wallets
+            self._wallets |= found
+            wallets |= found
+        known = set(wallets)
+        for order in orders:
+            if _payer_wallet(order) in known:
+                known.add(_payee_wallet(order))
+        missing = known - wallets.keys()
+        return wallets | await self._open_wallets(tx, sorted(missing)) if missing else wallets
 
     async def _open_wallets(self, tx: Tx, wallets: Sequence[Wallet]) -> dict[Wallet, UUID]:
         """Not remembered beyond this batch: if it is undone, they are not there."""

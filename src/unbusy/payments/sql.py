@@ -101,9 +101,9 @@ async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]
                 $1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::text[],
                 $9::text[], $10::uuid[], $11::bigint[], $12::bigint[], $13::timestamptz[], $14::text[], $15::bytea[],
                 $16::timestamptz[], $17::timestamptz[], $18::timestamptz[]
-            ) WITH ORDINALITY AS n (
+            ) AS n (
                 id, tenant_id, payer_id, payee_id, amount, asset, note, status, reason, request_id, refunded,
-                balance_after, finish_by, key, fingerprint, created_at, updated_at, completed_at, number)
+                balance_after, finish_by, key, fingerprint, created_at, updated_at, completed_at)
         ), stored AS (
             INSERT INTO payments.payments
                    (id, tenant_id, payer_id, payee_id, amount, asset, note, status, reason, request_id, refunded,
@@ -119,10 +119,10 @@ async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]
                    AS s (person_id, asset, day, spent_this_day, month, spent_this_month)
              WHERE p.person_id = s.person_id AND p.asset = s.asset
         )
-        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
-        SELECT payer_id, 2 * number, tenant_id, 'payment.' || status, id, updated_at FROM new
+        INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
+        SELECT payer_id, tenant_id, 'payment.' || status, id, updated_at FROM new
          UNION ALL
-        SELECT payee_id, 2 * number + 1, tenant_id, 'payment.completed', id, updated_at FROM new
+        SELECT payee_id, tenant_id, 'payment.completed', id, updated_at FROM new
          WHERE status = 'completed'
         """,
         *columns,
@@ -136,14 +136,14 @@ async def finish(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile
         """
         WITH done AS (
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
-                   WITH ORDINALITY AS d (id, status, reason, balance_after, updated_at, completed_at, number)
+                   AS d (id, status, reason, balance_after, updated_at, completed_at)
         ), changed AS (
             UPDATE payments.payments p
                SET status = d.status, reason = d.reason, balance_after = d.balance_after,
                    updated_at = d.updated_at, completed_at = d.completed_at
               FROM done d
              WHERE p.id = d.id
-            RETURNING p.*, d.number
+            RETURNING p.*
         ), spent AS (
             UPDATE payments.profiles p
                SET day = s.day, spent_this_day = s.spent_this_day,
@@ -152,10 +152,10 @@ async def finish(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile
                    AS s (person_id, asset, day, spent_this_day, month, spent_this_month)
              WHERE p.person_id = s.person_id AND p.asset = s.asset
         )
-        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
-        SELECT payer_id, 2 * number, tenant_id, 'payment.' || status, id, updated_at FROM changed
+        INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
+        SELECT payer_id, tenant_id, 'payment.' || status, id, updated_at FROM changed
          UNION ALL
-        SELECT payee_id, 2 * number + 1, tenant_id, 'payment.completed', id, updated_at FROM changed
+        SELECT payee_id, tenant_id, 'payment.completed', id, updated_at FROM changed
          WHERE status = 'completed'
         """,
         [done.id for done in payments],
@@ -306,10 +306,10 @@ async def store_refund(tx: Tx, new: Refund, payer_id: UUID) -> None:
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             RETURNING *
         )
-        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
-        SELECT payee_id, 0, tenant_id, 'refund.' || status, id, created_at FROM stored
+        INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
+        SELECT payee_id, tenant_id, 'refund.' || status, id, created_at FROM stored
          UNION ALL
-        SELECT $14, 1, tenant_id, 'refund.completed', id, created_at FROM stored WHERE status = 'completed'
+        SELECT $14, tenant_id, 'refund.completed', id, created_at FROM stored WHERE status = 'completed'
         """,
         new.id,
         new.tenant_id,
@@ -367,8 +367,8 @@ async def store_request(tx: Tx, new: MoneyRequest) -> None:
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             RETURNING *
         )
-        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
-        SELECT person_id, 0, tenant_id, 'request.' || status, id, updated_at
+        INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
+        SELECT person_id, tenant_id, 'request.' || status, id, updated_at
           FROM stored, unnest(ARRAY[requester_id, payer_id]) AS person_id
         """,
         new.id,
@@ -433,12 +433,12 @@ async def pay_requests(tx: Tx, paid: Sequence[Payment]) -> None:
         """
         WITH changed AS (
             UPDATE payments.requests r SET status = 'paid', payment_id = p.id, updated_at = p.at
-              FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) WITH ORDINALITY AS p (request_id, id, at, number)
+              FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS p (request_id, id, at)
              WHERE r.id = p.request_id
-            RETURNING r.*, p.number
+            RETURNING r.*
         )
-        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
-        SELECT person_id, -number, tenant_id, 'request.paid', id, updated_at
+        INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
+        SELECT person_id, tenant_id, 'request.paid', id, updated_at
           FROM changed, unnest(ARRAY[requester_id, payer_id]) AS person_id
         """,
         [payment.request_id for payment in paid],
@@ -453,12 +453,11 @@ async def close_requests(tx: Tx, request_ids: Sequence[UUID], status: RequestSta
         """
         WITH changed AS (
             UPDATE payments.requests r SET status = $2, updated_at = $3
-              FROM unnest($1::uuid[]) WITH ORDINALITY AS ended (id, number)
-             WHERE r.id = ended.id
-            RETURNING r.*, ended.number
+             WHERE r.id = ANY($1)
+            RETURNING r.*
         )
-        INSERT INTO payments.events (person_id, number, tenant_id, kind, subject_id, at)
-        SELECT person_id, -number, tenant_id, 'request.' || status, id, updated_at
+        INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
+        SELECT person_id, tenant_id, 'request.' || status, id, updated_at
           FROM changed, unnest(ARRAY[requester_id, payer_id]) AS person_id
         """,
         request_ids,

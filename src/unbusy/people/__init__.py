@@ -11,7 +11,7 @@ account here, and guessing gets slower with every guess, however many gateways t
 from unbusy.people.model import NewPerson, Payee, Person, SignedIn
 from unbusy.people.passwords import Cost, hash_password
 from unbusy.people.service import People
-from unbusy.people.sql import check, insert_people, prune
+from unbusy.people.sql import check, has_people, insert_people, prune
 
 __all__ = [
     "Cost",
@@ -21,6 +21,7 @@ __all__ = [
     "Person",
     "SignedIn",
     "check",
+    "has_people",
     "hash_password",
     "insert_people",
     "prune",

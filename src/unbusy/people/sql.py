@@ -51,6 +51,8 @@ async def insert_person(tx: Tx, person: Person, hash: str) -> bool:
 
 async def insert_people(tx: Tx, people: Sequence[Person], hash: str) -> None:
     """Add many people who share one password."""
+    if not people:
+        return
     await tx.execute(
         """
         WITH made AS (
@@ -67,6 +69,12 @@ async def insert_people(tx: Tx, people: Sequence[Person], hash: str) -> None:
         *(list(column) for column in zip(*(_values(person) for person in people), strict=True)),
         hash,
     )
+
+
+async def has_people(tx: Tx, tenant_id: int) -> bool:
+    """Whether anybody is there already."""
+    found: bool = await tx.fetchval("SELECT EXISTS (SELECT FROM people.people WHERE tenant_id = $1)", tenant_id)
+    return found
 
 
 async def is_handle_taken(tx: Tx, tenant_id: int, handle: str) -> bool:
@@ -316,17 +324,15 @@ async def forget_attempts(tx: Tx, tenant_id: int, subject: Subject) -> None:
     )
 
 
-async def take_back_attempt(tx: Tx, tenant_id: int, subject: Subject, free: int) -> None:
-    """One counted attempt was none; a wait that only it had begun is over."""
+async def take_back_attempt(tx: Tx, tenant_id: int, subject: Subject) -> None:
+    """One counted attempt was none."""
     await tx.execute(
         """
-        UPDATE people.attempts
-           SET count = count - 1, opens_at = CASE WHEN count <= $4 THEN last_at ELSE opens_at END
+        UPDATE people.attempts SET count = count - 1
          WHERE tenant_id = $1 AND kind = $2 AND subject = $3 AND count > 0
         """,
         tenant_id,
         *subject,
-        free,
     )
 
 
