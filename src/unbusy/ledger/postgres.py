@@ -33,7 +33,10 @@ async def post(tx: Tx, transfers: Sequence[Transfer], at: datetime) -> list[Outc
 
 
 async def expire_holds(tx: Tx, now: datetime, limit: int = 500) -> int:
-    """Release holds whose time has passed, oldest first; how many. Safe from many workers."""
+    """Release holds whose time has passed, oldest first; how many.
+
+    Many workers may call it at once: each hold is released once, by whoever comes first.
+    """
     assert 0 < limit <= MAX_BATCH
     # The id follows from the hold's, so that whoever comes second posts nothing twice.
     ends = [
