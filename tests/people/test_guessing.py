@@ -59,6 +59,14 @@ def test_a_clock_that_is_set_back_locks_nobody_out(clock: ManualClock) -> None:
     assert not wait(known, known.opens_at)
 
 
+def test_clocks_that_differ_delay_nobody(clock: ManualClock) -> None:
+    """While attempts are free, one counted by a gateway whose clock is ahead makes nobody wait."""
+    ahead = clock.now() + timedelta(seconds=2)
+    known = counted(Attempts(ACCOUNT, 3, last_at=ahead, opens_at=ahead), ahead)
+    assert not wait(known, clock.now())
+    assert wait(counted(known, ahead), clock.now())
+
+
 @pytest.mark.parametrize(
     ("host", "network"),
     [

@@ -51,6 +51,7 @@ anything = st.text(st.characters(), max_size=100)
         ("Ἀθηνᾶ", "Ἀθηνᾶ"),
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("Zoë 🦊", "Zoë 🦊"),
+        ("🦊", "🦊"),
         ("x" * LONGEST_NAME, "x" * LONGEST_NAME),
         ("e\u0301" * LONGEST_NAME, "é" * LONGEST_NAME),
     ],
@@ -62,10 +63,22 @@ def test_names_of_every_script_are_kept_in_one_form(typed: str, kept: str) -> No
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "   ", "\u3000", "x" * 81, "Ming\n", "Mi\x00ng", "Mi\u202eng", "\u200c\u200d", "…!", "\ud800x", "a\u2028b"],
+    [
+        "",
+        "   ",
+        "\u3000",
+        "x" * 81,
+        "Ming\n",
+        "Mi\x00ng",
+        "Mi\u202eng",
+        "\u200c \u200d",
+        "\u3164",
+        "\ud800x",
+        "a\u2028b",
+    ],
 )
 def test_names_nobody_can_read_are_refused(typed: str) -> None:
-    """No control characters, no reversed writing, nothing invisible, nothing without a letter."""
+    """No control characters, no reversed writing, and not nothing at all."""
     with pytest.raises(Invalid) as refused:
         read_name(typed)
     assert refused.value.field == "name"

@@ -38,6 +38,8 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SPACES = re.compile("[ \u00a0\u3000]+")
 # Join letters in Persian, Sinhala and others, and the parts of some emoji; invisible on their own.
 _JOINERS = "\u200c\u200d"
+# Count as letters and show nothing: Hangul fillers, the empty braille cell.
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 # Handles by which a customer could pretend to speak for the bank.
 RESERVED_HANDLES = frozenset(
@@ -154,10 +156,10 @@ def read_name(text: str) -> str:
     name = _SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip(" ")
     if not 1 <= len(name) <= LONGEST_NAME:
         raise Invalid(f"a name has 1 to {LONGEST_NAME} characters", field="name")
-    if not all(sign.isprintable() or sign in _JOINERS for sign in name):
+    if not all(sign in _JOINERS or (sign.isprintable() and sign not in _BLANKS) for sign in name):
         raise Invalid("a name has only characters that can be seen", field="name")
-    if not any(sign.isalnum() for sign in name):
-        raise Invalid("a name has at least one letter or digit", field="name")
+    if not name.strip(_JOINERS + " "):
+        raise Invalid("a name has at least one character that can be seen", field="name")
     return name
 
 

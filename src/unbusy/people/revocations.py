@@ -77,24 +77,22 @@ class Revocations:
                 self._db.connection(Deadline(self._clock, _LOOK_TIMEOUT_S)) as connection,
             ):
                 ended, self._seen = await sql.revocations_since(connection, self._seen)
-        except (Unavailable, TimeoutError):
-            self._tell(is_behind=True)
-        except Exception:
-            # Following must outlive whatever happens: a process that no longer hears of
-            # revocations looks healthy and is not.
-            log.exception("revocations cannot be read")
+        # Following must outlive whatever happens: a process that no longer hears of revocations
+        # looks healthy and is not.
+        except Exception as error:
+            if not self._is_behind:
+                is_away = isinstance(error, Unavailable | TimeoutError)
+                log.warning("revocations are not heard of", exc_info=None if is_away else error)
+            self._is_behind = True
         else:
             self.add(ended)
             self._forget()
-            self._tell(is_behind=False)
+            if self._is_behind:
+                log.info("revocations are heard of again")
+            self._is_behind = False
 
     def _forget(self) -> None:
         """Drop those whose last token has expired."""
         now = self._clock.monotonic()
         while self._ended and (oldest := next(iter(self._ended.items())))[1] <= now:
             del self._ended[oldest[0]]
-
-    def _tell(self, *, is_behind: bool) -> None:
-        if is_behind != self._is_behind:
-            self._is_behind = is_behind
-            log.warning("revocations are not heard of" if is_behind else "revocations are heard of again")

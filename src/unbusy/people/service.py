@@ -305,4 +305,4 @@ async def _forgive(tx: Tx, tenant_id: int, subjects: Sequence[Subject]) -> None:
         if subject.kind == "account":
             await sql.forget_attempts(tx, tenant_id, subject)
         else:
-            await sql.take_back_attempt(tx, tenant_id, subject, guessing.FREE[subject.kind])
+            await sql.take_back_attempt(tx, tenant_id, subject)
