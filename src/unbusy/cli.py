@@ -403,17 +403,21 @@ def _welcome(address: str, *, is_demo: bool = False) -> None:
 
 
 def _show_demo(address: str) -> None:
-    """The logins, and lines to paste into a shell: one demo customer pays another."""
+    """The logins, and lines to paste into a shell: two demo customers pay each other."""
     from unbusy.demo import CUSTOMERS, MERCHANTS, OPERATOR, PASSWORD
 
     for role, people in (("customers", CUSTOMERS), ("merchants", MERCHANTS), ("operator", (OPERATOR,))):
         out.print(f"  {role:<10} " + "  ".join(f"[green]@{person.handle}[/]" for person in people), soft_wrap=True)
     out.print(f"  password   [green]{PASSWORD}[/]\n")
-    payer, payee = CUSTOMERS[0].handle, CUSTOMERS[1].handle
+    for payer, payee in ((CUSTOMERS[0], CUSTOMERS[1]), (CUSTOMERS[1], CUSTOMERS[0])):
+        _show_lines(address, payer.handle, payee.handle, PASSWORD)
+
+
+def _show_lines(address: str, payer: str, payee: str, password: str) -> None:
     as_json = "-H 'Content-Type: application/json'"
     lines = (
         f"TOKEN=$(curl -s {address}/v1/sessions {as_json} \\",
-        f"""  -d '{{"identifier":"@{payer}","password":"{PASSWORD}"}}' \\""",
+        f"""  -d '{{"identifier":"@{payer}","password":"{password}"}}' \\""",
         """  | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')""",
         f'curl -s {address}/v1/payments {as_json} -H "Authorization: Bearer $TOKEN" \\',
         f"""  -H "Idempotency-Key: $(date +%s%N)" -d '{{"payee":"@{payee}","amount":1250,"asset":"EUR"}}'""",
