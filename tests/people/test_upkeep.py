@@ -108,7 +108,10 @@ async def test_every_broken_rule_is_found(people: People, db: Database, url: str
 async def test_many_people_are_added_at_once(people: People, db: Database) -> None:
     """They share a password, and are as good as any other."""
     crowd = [person(number) for number in range(1, 501)]
+    assert not await db.run(lambda tx: room.has_people(tx, TENANT))
+    await db.run(lambda tx: room.insert_people(tx, [], ""))
     await db.run(lambda tx: room.insert_people(tx, crowd, hash_password(PASSWORD, CHEAP)))
+    assert await db.run(lambda tx: room.has_people(tx, TENANT))
     assert await people.find(TENANT, crowd[7].id) == crowd[7]
     assert (await sign_in(people, "@person_500")).person == crowd[499]
     found = await people.resolve([(TENANT, f"@{each.handle}") for each in crowd] + [(TENANT, "@nobody")])
