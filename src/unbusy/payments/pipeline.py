@@ -114,28 +114,30 @@ class Pipeline:
         return batch
 
     async def _settle_batch(self, batch: list[_Place]) -> None:
-        """Settle it whole; when it breaks, one by one, so that one bad order cannot hurt the rest."""
-        try:
-            answers = await self._settle([place.order for place in batch])
-        except Unavailable:
-            await self._settle_later(batch)
-        except Exception as error:
-            log.exception("a batch of payments broke", size=len(batch))
-            if len(batch) == 1:
-                batch[0].refuse(error)
+        """Settle it whole. While the database is away: try again, for those who still wait. Their
+        keys make that safe, also when the commit had gone through and only its answer was lost."""
+        while batch:
+            try:
+                answers = await self._settle([place.order for place in batch])
+            except Unavailable:
+                await asyncio.sleep(_OUTAGE_PAUSE_S)
+                batch = [place for place in batch if not place.answer.done()]
+            except Exception as error:
+                log.exception("a batch of payments broke", size=len(batch))
+                await self._settle_apart(batch, error)
                 return
-            for place in batch:
-                await self._settle_batch([place])
-        else:
-            for place, answer in zip(batch, answers, strict=True):
-                place.give(answer)
+            else:
+                for place, answer in zip(batch, answers, strict=True):
+                    place.give(answer)
+                return
 
-    async def _settle_later(self, batch: list[_Place]) -> None:
-        """The database is away: try again, for those who still wait. Their keys make that safe,
-        also when the commit had gone through and only its answer was lost."""
-        await asyncio.sleep(_OUTAGE_PAUSE_S)
-        if waiting := [place for place in batch if not place.answer.done()]:
-            await self._settle_batch(waiting)
+    async def _settle_apart(self, batch: list[_Place], error: Exception) -> None:
+        """One by one, so that one bad order cannot hurt the rest."""
+        if len(batch) == 1:
+            batch[0].refuse(error)
+            return
+        for place in batch:
+            await self._settle_batch([place])
 
     async def _sweep_for_ever(self) -> None:
         """Answer callers whose deadline passed while their batch was being written."""
