@@ -397,7 +397,10 @@ def _show_figures(figures: Struct, *, json: bool) -> None:
 
 def _welcome(address: str, *, is_demo: bool = False) -> None:
     out.print(f"\n[bold]unbusy[/] is open at [bold cyan]{address}[/]    [dim]Ctrl-C closes it[/]")
-    out.print(f"[dim]API reference {address}/docs    health {address}/readyz    metrics {address}/metrics[/]\n")
+    out.print(
+        f"[dim]API reference {address}/reference    health {address}/readyz    metrics {address}/metrics[/]\n",
+        soft_wrap=True,
+    )
     if is_demo:
         _show_demo(address)
 
@@ -424,7 +427,7 @@ def _show_lines(address: str, payer: str, payee: str, password: str) -> None:
     )
     out.print(f"  @{payer} pays @{payee}:\n")
     for line in lines:
-        out.print(f"    {escape(line)}", soft_wrap=True, style="cyan")
+        out.print(f"    {line}", markup=False, soft_wrap=True, style="cyan")
     out.print()
 
 
