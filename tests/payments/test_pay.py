@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.payments.bank import Bank, Gateway, settle_together
+from tests.payments.bank import Bank, Gateway, settle_together, statuses
 
 from unbusy import ledger
 from unbusy.errors import Invalid, NotFound
@@ -28,12 +28,20 @@ async def test_first_receipt_opens_the_account(bank: Bank, gateway: Gateway) -> 
     assert await bank.balance(mei, "JPY") == 200
 
 
-async def test_what_was_received_in_the_same_batch_can_be_missed(bank: Bank, gateway: Gateway) -> None:
-    """Somebody whose account is opened by this very batch has none yet when paying in it, and disturbs nobody."""
+async def test_paying_on_within_a_batch(bank: Bank, gateway: Gateway) -> None:
+    """Who is paid for the first time can pay it on in the same batch, in the order of arrival."""
     ming, mei, tao = await bank.person("ming", 100), await bank.person("mei"), await bank.person("tao")
-    answers = await settle_together(gateway, [(ming, mei, 60), (mei, tao, 10), (ming, tao, 5)])
-    assert [status for status, _ in answers] == ["completed", "declined", "completed"]
-    assert answers[1][1] is Reason.insufficient_funds
+    made = await settle_together(gateway, [(ming, mei, 60), (mei, tao, 10)])
+    assert statuses(made) == ["completed", "completed"]
+    assert await bank.balance(tao) == 10
+
+
+async def test_paying_before_being_paid(bank: Bank, gateway: Gateway) -> None:
+    """Who pays before the account is opened has nothing yet, and disturbs nobody in the batch."""
+    ming, mei, tao = await bank.person("ming", 100), await bank.person("mei"), await bank.person("tao")
+    made = await settle_together(gateway, [(mei, tao, 10), (ming, mei, 60)])
+    assert statuses(made) == ["insufficient_funds", "completed"]
+    assert await bank.balance(tao) is None
 
 
 @pytest.mark.parametrize(("eur", "amount"), [(0, 1), (99, 100)], ids=["without an account", "with too little in it"])
