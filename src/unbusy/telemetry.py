@@ -121,7 +121,7 @@ def _redacted(name: str, value: object) -> object:
     if any(word in name.lower() for word in _SECRET_WORDS):
         return REDACTED
     if isinstance(value, dict):
-        return {str(key): _redacted(str(key), inner) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {str(key): _redacted(str(key), inner) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - a log line may hold anything
     return value
 
 

@@ -111,9 +111,9 @@ async def test_who_gives_up_leaves_its_place_to_others(url: str) -> None:
         release = asyncio.create_task(holder.let_go())
         for _ in range(ticks):
             await asyncio.sleep(0)
-        waiter._task.cancel()  # pyright: ignore[reportPrivateUsage]
+        waiter._task.cancel()  # pyright: ignore[reportPrivateUsage] - looks inside
         await release
-        await asyncio.wait([waiter._task])  # pyright: ignore[reportPrivateUsage]
+        await asyncio.wait([waiter._task])  # pyright: ignore[reportPrivateUsage] - looks inside
         async with db.connection(within(1)) as connection:
             assert await connection.fetchval("SELECT 1") == 1
     await db.close()

@@ -40,7 +40,7 @@ async def test_what_is_posted_is_never_changed(story: Story, url: str, statement
     )
     async with story.db.connection() as ours:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await ours.execute(statement)  # pyright: ignore[reportArgumentType]
+            await ours.execute(statement)  # pyright: ignore[reportArgumentType] - from a table
     superuser = await asyncpg.connect(url)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="never changed"):
         await superuser.execute(statement)
@@ -61,7 +61,7 @@ async def test_what_is_posted_is_never_changed(story: Story, url: str, statement
 async def test_we_have_no_more_rights_than_we_need(tx: Tx, statement: str) -> None:
     """What an account is, what was held and what an asset is never changes either."""
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await tx.execute(statement)  # pyright: ignore[reportArgumentType]
+        await tx.execute(statement)  # pyright: ignore[reportArgumentType] - from a table
 
 
 @pytest.mark.parametrize(

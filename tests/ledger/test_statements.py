@@ -31,7 +31,7 @@ DAY = """
 
 async def _statement(story: Story, name: str, **asked: object) -> list[Entry]:
     async with story.db.transaction() as tx:
-        return await ledger.statement(tx, id_of(name), **asked)  # pyright: ignore[reportArgumentType]
+        return await ledger.statement(tx, id_of(name), **asked)  # pyright: ignore[reportArgumentType] - from a table
 
 
 async def test_entries_are_newest_first_and_say_what_changed(story: Story) -> None:

@@ -238,7 +238,7 @@ async def findings(url: str) -> list[Finding]:
             *await payments.check(connection),
         ]
     finally:
-        await connection.close()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        await connection.close()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - the Protocol leaves it out
 
 
 def shown(person: Principal | str) -> str:

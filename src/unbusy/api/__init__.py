@@ -13,7 +13,7 @@ from unbusy.api.prefer import Preference, PreferHeader, read_prefer
 from unbusy.api.principals import Authenticator, Principal, Role, allow, guard
 from unbusy.api.problems import FieldError, Problem, Retry, retry
 from unbusy.api.requests import Request
-from unbusy.api.texts import Language, choose_language, message
+from unbusy.api.texts import Language, choose_language, message, reason_pages
 
 __all__ = [
     "NOT_CHANGED",
@@ -49,6 +49,7 @@ __all__ = [
     "guard",
     "message",
     "read_prefer",
+    "reason_pages",
     "reasons_markdown",
     "retry",
     "schema_json",

@@ -109,11 +109,13 @@ def schema_json(app: Litestar) -> bytes:
 
 @get("/openapi.json", opt=allow(Role.anyone), include_in_schema=False)
 async def openapi_json(request: Request) -> Answer[Any]:
+    """The description, for programs."""
     return Answer(schema_json(request.app), headers={"cache-control": "public, max-age=300"})
 
 
 @get("/reference", opt=allow(Role.anyone), include_in_schema=False)
 async def reference_page(request: Request) -> Answer[Any]:
+    """The description, for people."""
     return html.page("unbusy API", reference.render(schema(request.app)))
 
 

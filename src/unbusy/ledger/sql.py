@@ -330,7 +330,7 @@ async def give_memory_to_sort(connection: Connection) -> None:
 async def prove(connection: Connection, proof: LiteralString, limit: int) -> list[tuple[str, str, str]]:
     """Where a proof of `proofs.py` fails: (rule, subject, what is wrong)."""
     rows = await connection.fetch(
-        "SELECT rule, subject::text, detail FROM (" + proof + ") AS broken (rule, subject, detail) LIMIT $1",  # noqa: S608
+        "SELECT rule, subject::text, detail FROM (" + proof + ") AS broken (rule, subject, detail) LIMIT $1",  # noqa: S608 - a proof is written down literally too
         limit,
     )
     return [(row[0], row[1], row[2]) for row in rows]

@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from unbusy import ids, money
-from unbusy.api import Language, Principal, Retry, message
-from unbusy.api.texts import reason_pages
+from unbusy.api import Language, Principal, Retry, message, reason_pages
 from unbusy.payments.model import MoneyRequest, Payment, Refund, RequestStatus, Status
 from unbusy.payments.service import Payments
 from unbusy.people import Payee, People
