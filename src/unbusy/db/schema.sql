@@ -1,0 +1,470 @@
+-- The whole database on one page, made by `make docs` from a freshly migrated one.
+-- For reading only: what runs are the files in migrations/.
+
+
+-- ledger ------------------------------------------------------------------------------------------
+
+CREATE SCHEMA ledger;
+COMMENT ON SCHEMA ledger IS 'Accounts, transfers, holds: the truth about money.';
+GRANT USAGE ON SCHEMA ledger TO unbusy_app;
+
+CREATE TYPE ledger.account_change AS (
+	id uuid,
+	debits_posted bigint,
+	credits_posted bigint,
+	debits_pending bigint,
+	credits_pending bigint,
+	running_number bigint
+);
+COMMENT ON TYPE ledger.account_change IS 'Where an account stands after a batch.';
+
+CREATE TYPE ledger.new_transfer AS (
+	id uuid,
+	debit_number bigint,
+	credit_number bigint,
+	debit_id uuid,
+	credit_id uuid,
+	amount bigint,
+	requested bigint,
+	debit_balance bigint,
+	credit_balance bigint,
+	debit_available bigint,
+	credit_available bigint,
+	tenant_id integer,
+	linked boolean,
+	up_to boolean,
+	kind text,
+	code text,
+	asset text,
+	hold_id uuid,
+	expires_at timestamptz
+);
+COMMENT ON TYPE ledger.new_transfer IS 'A row of ledger.transfers without the time, which the whole batch shares.';
+
+CREATE FUNCTION ledger.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'what is in ledger.% is never changed; post the opposite transfer', TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+COMMENT ON FUNCTION ledger.refuse_change() IS 'Stands in the way of everybody, the superuser included.';
+
+CREATE TABLE ledger.accounts (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    owner_id uuid,
+    asset text NOT NULL,
+    code text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    floor bigint,
+    ceiling bigint,
+    debits_posted bigint DEFAULT 0 NOT NULL,
+    credits_posted bigint DEFAULT 0 NOT NULL,
+    debits_pending bigint DEFAULT 0 NOT NULL,
+    credits_pending bigint DEFAULT 0 NOT NULL,
+    running_number bigint DEFAULT 0 NOT NULL,
+    posted_at timestamptz,
+    CONSTRAINT ceiling_is_kept CHECK ((((credits_posted - debits_posted) + credits_pending) <= ceiling)),
+    CONSTRAINT closed_is_empty CHECK (((state <> 'closed'::text) OR ((credits_posted = debits_posted) AND (debits_pending = 0) AND (credits_pending = 0)))),
+    CONSTRAINT code_is_short CHECK (((octet_length(code) >= 1) AND (octet_length(code) <= 32))),
+    CONSTRAINT counters_are_not_negative CHECK (((debits_posted >= 0) AND (credits_posted >= 0))),
+    CONSTRAINT counters_do_not_overflow CHECK (((debits_posted <= ('8000000000000000000'::bigint - debits_pending)) AND (credits_posted <= ('8000000000000000000'::bigint - credits_pending)))),
+    CONSTRAINT floor_is_kept CHECK ((((credits_posted - debits_posted) - debits_pending) >= floor)),
+    CONSTRAINT limits_are_in_range CHECK ((((floor >= '-1000000000000000000'::bigint) AND (floor <= '1000000000000000000'::bigint)) AND ((ceiling >= '-1000000000000000000'::bigint) AND (ceiling <= '1000000000000000000'::bigint)))),
+    CONSTRAINT pending_is_not_negative CHECK (((debits_pending >= 0) AND (credits_pending >= 0))),
+    CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['open'::text, 'frozen'::text, 'closed'::text])))
+)
+WITH (fillfactor='70', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0.01', autovacuum_analyze_threshold='1000', autovacuum_vacuum_cost_delay='0');
+COMMENT ON TABLE ledger.accounts IS 'One asset of one owner, or the other side of it. posted = credits − debits; available = posted − debits_pending − floor.';
+COMMENT ON COLUMN ledger.accounts.running_number IS 'How many transfers touched this account; the number of the newest.';
+COMMENT ON COLUMN ledger.accounts.posted_at IS 'Time of the newest transfer. The next one is never earlier.';
+ALTER TABLE ledger.accounts ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX an_owner_has_one_account_of_each ON ledger.accounts USING btree (tenant_id, owner_id, asset, code) WHERE (owner_id IS NOT NULL);
+ALTER TABLE ledger.accounts ADD CONSTRAINT asset_is_registered FOREIGN KEY (asset) REFERENCES ledger.assets(code);
+ALTER TABLE ledger.accounts ADD CONSTRAINT tenant_exists FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE ledger.accounts TO unbusy_app;
+GRANT UPDATE(state) ON TABLE ledger.accounts TO unbusy_app;
+GRANT UPDATE(floor) ON TABLE ledger.accounts TO unbusy_app;
+GRANT UPDATE(ceiling) ON TABLE ledger.accounts TO unbusy_app;
+GRANT UPDATE(debits_posted) ON TABLE ledger.accounts TO unbusy_app;
+GRANT UPDATE(credits_posted) ON TABLE ledger.accounts TO unbusy_app;
+GRANT UPDATE(debits_pending) ON TABLE ledger.accounts TO unbusy_app;
+GRANT UPDATE(credits_pending) ON TABLE ledger.accounts TO unbusy_app;
+GRANT UPDATE(running_number) ON TABLE ledger.accounts TO unbusy_app;
+GRANT UPDATE(posted_at) ON TABLE ledger.accounts TO unbusy_app;
+
+CREATE TABLE ledger.assets (
+    code text NOT NULL,
+    scale integer NOT NULL,
+    CONSTRAINT code_is_capitals_and_digits CHECK ((code ~ '^[A-Z][A-Z0-9]{2,11}$'::text)),
+    CONSTRAINT scale_is_sensible CHECK (((scale >= 0) AND (scale <= 18)))
+);
+COMMENT ON TABLE ledger.assets IS 'What can be counted, and how many decimals its smallest unit has. Never changes, for amounts would change with it.';
+ALTER TABLE ledger.assets ADD CONSTRAINT assets_pkey PRIMARY KEY (code);
+GRANT SELECT,INSERT ON TABLE ledger.assets TO unbusy_app;
+
+CREATE TABLE ledger.holds (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    debit_id uuid NOT NULL,
+    credit_id uuid NOT NULL,
+    asset text NOT NULL,
+    amount bigint NOT NULL,
+    captured bigint DEFAULT 0 NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    expires_at timestamptz,
+    CONSTRAINT amount_is_positive CHECK ((amount > 0)),
+    CONSTRAINT captured_is_within_the_hold CHECK (((captured >= 0) AND (captured <= amount))),
+    CONSTRAINT only_a_capture_captures CHECK (((captured > 0) = (state = 'captured'::text))),
+    CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['open'::text, 'captured'::text, 'voided'::text, 'expired'::text])))
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE ledger.holds IS 'What became of a hold: the one part of a transfer that may change. Its id is the transfer''s.';
+ALTER TABLE ledger.holds ADD CONSTRAINT holds_pkey PRIMARY KEY (id);
+CREATE INDEX holds_that_will_expire ON ledger.holds USING btree (expires_at) WHERE (state = 'open'::text);
+GRANT SELECT,INSERT ON TABLE ledger.holds TO unbusy_app;
+GRANT UPDATE(captured) ON TABLE ledger.holds TO unbusy_app;
+GRANT UPDATE(state) ON TABLE ledger.holds TO unbusy_app;
+
+CREATE TABLE ledger.refusals (
+    id uuid NOT NULL,
+    refused_at timestamptz NOT NULL,
+    refusal text NOT NULL,
+    kind text NOT NULL,
+    tenant_id integer NOT NULL,
+    debit_id uuid,
+    credit_id uuid,
+    amount bigint NOT NULL,
+    asset text NOT NULL,
+    code text NOT NULL,
+    hold_id uuid,
+    expires_at timestamptz,
+    linked boolean NOT NULL,
+    up_to boolean NOT NULL
+);
+COMMENT ON TABLE ledger.refusals IS 'Transfers that were refused for the state the books were in. The answer stays, so that no late retry moves money.';
+ALTER TABLE ledger.refusals ADD CONSTRAINT refusals_pkey PRIMARY KEY (id);
+CREATE TRIGGER refusals_are_never_changed BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.refusals FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+GRANT SELECT,INSERT ON TABLE ledger.refusals TO unbusy_app;
+
+CREATE TABLE ledger.transfers (
+    id uuid NOT NULL,
+    posted_at timestamptz NOT NULL,
+    debit_number bigint NOT NULL,
+    credit_number bigint NOT NULL,
+    debit_id uuid NOT NULL,
+    credit_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    requested bigint NOT NULL,
+    debit_balance bigint NOT NULL,
+    credit_balance bigint NOT NULL,
+    debit_available bigint,
+    credit_available bigint,
+    tenant_id integer NOT NULL,
+    linked boolean NOT NULL,
+    up_to boolean NOT NULL,
+    kind text NOT NULL,
+    code text NOT NULL,
+    asset text NOT NULL,
+    hold_id uuid,
+    expires_at timestamptz,
+    CONSTRAINT accounts_differ CHECK ((debit_id <> credit_id)),
+    CONSTRAINT amount_is_positive CHECK (((amount > 0) AND (amount <= '1000000000000000000'::bigint))),
+    CONSTRAINT code_is_short CHECK (((octet_length(code) >= 1) AND (octet_length(code) <= 32))),
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['post'::text, 'hold'::text, 'capture'::text, 'void'::text, 'expire'::text]))),
+    CONSTRAINT only_holds_expire CHECK (((expires_at IS NULL) OR (kind = 'hold'::text))),
+    CONSTRAINT only_the_end_of_a_hold_names_it CHECK (((kind = ANY (ARRAY['post'::text, 'hold'::text])) = (hold_id IS NULL)))
+)
+WITH (autovacuum_vacuum_insert_scale_factor='0.05', autovacuum_vacuum_insert_threshold='100000');
+COMMENT ON TABLE ledger.transfers IS 'One debit and one credit, never changed: with both accounts'' running number, balance and available amount after it.';
+COMMENT ON COLUMN ledger.transfers.requested IS 'The amount asked for; `amount` is what moved.';
+ALTER TABLE ledger.transfers ADD CONSTRAINT transfers_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX a_credit_has_its_own_number ON ledger.transfers USING btree (credit_id, credit_number);
+CREATE UNIQUE INDEX a_debit_has_its_own_number ON ledger.transfers USING btree (debit_id, debit_number);
+CREATE TRIGGER transfers_are_never_changed BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.transfers FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+GRANT SELECT,INSERT ON TABLE ledger.transfers TO unbusy_app;
+
+
+-- payments ----------------------------------------------------------------------------------------
+
+CREATE SCHEMA payments;
+COMMENT ON SCHEMA payments IS 'Payments, refunds, requests for money, limits, and the events that tell of them.';
+GRANT USAGE ON SCHEMA payments TO unbusy_app;
+
+CREATE SEQUENCE payments.event_numbers
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1000;
+GRANT USAGE ON SEQUENCE payments.event_numbers TO unbusy_app;
+
+CREATE TABLE payments.events (
+    person_id uuid NOT NULL,
+    xid bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
+    number bigint DEFAULT nextval('payments.event_numbers'::regclass) NOT NULL,
+    tenant_id integer NOT NULL,
+    kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    at timestamptz NOT NULL
+)
+WITH (autovacuum_vacuum_insert_scale_factor='0.05');
+COMMENT ON TABLE payments.events IS 'What changed, for whom. Ordered by transaction: all below the oldest one still running is final, so no reader that stops there can miss a late commit.';
+ALTER TABLE payments.events ADD CONSTRAINT events_pkey PRIMARY KEY (person_id, xid, number);
+CREATE INDEX events_lately ON payments.events USING brin (xid) WITH (autosummarize='on', pages_per_range='16');
+GRANT SELECT,INSERT ON TABLE payments.events TO unbusy_app;
+
+CREATE TABLE payments.limits (
+    tenant_id integer NOT NULL,
+    asset text NOT NULL,
+    per_payment bigint NOT NULL,
+    per_day bigint NOT NULL,
+    per_month bigint NOT NULL,
+    CONSTRAINT limits_are_positive CHECK ((LEAST(per_payment, per_day, per_month) > 0))
+);
+COMMENT ON TABLE payments.limits IS 'A tenant''s own limits for an asset, in minor units. Where there is no row, the settings decide.';
+ALTER TABLE payments.limits ADD CONSTRAINT limits_pkey PRIMARY KEY (tenant_id, asset);
+ALTER TABLE payments.limits ADD CONSTRAINT limits_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT ON TABLE payments.limits TO unbusy_app;
+
+CREATE TABLE payments.payments (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    payer_id uuid NOT NULL,
+    payee_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    asset text NOT NULL,
+    note text NOT NULL,
+    status text NOT NULL,
+    reason text,
+    request_id uuid,
+    refunded bigint DEFAULT 0 NOT NULL,
+    balance_after bigint,
+    finish_by timestamptz,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    completed_at timestamptz,
+    CONSTRAINT amount_is_positive CHECK ((amount > 0)),
+    CONSTRAINT completed_says_when CHECK (((status = 'completed'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT declined_says_why CHECK (((status = ANY (ARRAY['declined'::text, 'expired'::text])) = (reason IS NOT NULL))),
+    CONSTRAINT key_is_short CHECK (((length(key) >= 1) AND (length(key) <= 64))),
+    CONSTRAINT nobody_pays_oneself CHECK ((payer_id <> payee_id)),
+    CONSTRAINT only_completed_is_refunded CHECK (((refunded = 0) OR (status = 'completed'::text))),
+    CONSTRAINT queued_has_a_promise CHECK (((status <> 'queued'::text) OR (finish_by IS NOT NULL))),
+    CONSTRAINT refunds_stay_within_the_payment CHECK (((refunded >= 0) AND (refunded <= amount))),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['completed'::text, 'declined'::text, 'queued'::text, 'cancelled'::text, 'expired'::text])))
+)
+WITH (fillfactor='95', autovacuum_vacuum_insert_scale_factor='0.05');
+COMMENT ON TABLE payments.payments IS 'A payment as it is now. Its id is also the id of its transfer in the ledger; its key is kept for ever.';
+ALTER TABLE payments.payments ADD CONSTRAINT a_key_makes_one_payment UNIQUE (payer_id, key);
+ALTER TABLE payments.payments ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX a_request_is_paid_once ON payments.payments USING btree (request_id) WHERE (status = 'completed'::text);
+CREATE INDEX payments_made ON payments.payments USING btree (payer_id, id);
+CREATE INDEX payments_queued ON payments.payments USING btree (id) WHERE (status = 'queued'::text);
+CREATE INDEX payments_received ON payments.payments USING btree (payee_id, id) WHERE (status = 'completed'::text);
+GRANT SELECT,INSERT,UPDATE ON TABLE payments.payments TO unbusy_app;
+
+CREATE TABLE payments.profiles (
+    person_id uuid NOT NULL,
+    asset text NOT NULL,
+    tenant_id integer NOT NULL,
+    day date NOT NULL,
+    spent_this_day bigint NOT NULL,
+    month date NOT NULL,
+    spent_this_month bigint NOT NULL,
+    CONSTRAINT month_begins_on_its_first_day CHECK ((EXTRACT(day FROM month) = (1)::numeric)),
+    CONSTRAINT spending_is_not_negative CHECK (((spent_this_day >= 0) AND (spent_this_month >= 0)))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_cost_delay='0');
+COMMENT ON TABLE payments.profiles IS 'How much a payer has paid in an asset this day and this month (UTC). A batch locks its payers here first.';
+ALTER TABLE payments.profiles ADD CONSTRAINT profiles_pkey PRIMARY KEY (person_id, asset);
+ALTER TABLE payments.profiles ADD CONSTRAINT profiles_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT,UPDATE ON TABLE payments.profiles TO unbusy_app;
+
+CREATE TABLE payments.refunds (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    payment_id uuid NOT NULL,
+    payee_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    asset text NOT NULL,
+    note text NOT NULL,
+    status text NOT NULL,
+    reason text,
+    balance_after bigint,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT amount_is_positive CHECK ((amount > 0)),
+    CONSTRAINT declined_says_why CHECK (((status = 'declined'::text) = (reason IS NOT NULL))),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['completed'::text, 'declined'::text])))
+);
+COMMENT ON TABLE payments.refunds IS 'The payee of a payment gives back all or part of it. Its id is also the id of its transfer in the ledger.';
+ALTER TABLE payments.refunds ADD CONSTRAINT a_key_makes_one_refund UNIQUE (payee_id, key);
+ALTER TABLE payments.refunds ADD CONSTRAINT refunds_pkey PRIMARY KEY (id);
+CREATE INDEX refunds_of_a_payment ON payments.refunds USING btree (payment_id, id);
+ALTER TABLE payments.refunds ADD CONSTRAINT refunds_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments.payments(id);
+ALTER TABLE payments.refunds ADD CONSTRAINT refunds_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE payments.refunds TO unbusy_app;
+
+CREATE TABLE payments.requests (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    requester_id uuid NOT NULL,
+    payer_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    asset text NOT NULL,
+    note text NOT NULL,
+    status text NOT NULL,
+    payment_id uuid,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    expires_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT amount_is_positive CHECK ((amount > 0)),
+    CONSTRAINT nobody_asks_oneself CHECK ((requester_id <> payer_id)),
+    CONSTRAINT paid_names_the_payment CHECK (((status = 'paid'::text) = (payment_id IS NOT NULL))),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['open'::text, 'paid'::text, 'declined'::text, 'cancelled'::text, 'expired'::text])))
+);
+COMMENT ON TABLE payments.requests IS 'One person asks another for money; open until answered, withdrawn or expired.';
+ALTER TABLE payments.requests ADD CONSTRAINT a_key_makes_one_request UNIQUE (requester_id, key);
+ALTER TABLE payments.requests ADD CONSTRAINT requests_pkey PRIMARY KEY (id);
+CREATE INDEX requests_made ON payments.requests USING btree (requester_id, id);
+CREATE INDEX requests_received ON payments.requests USING btree (payer_id, id);
+CREATE INDEX requests_to_expire ON payments.requests USING btree (expires_at) WHERE (status = 'open'::text);
+ALTER TABLE payments.requests ADD CONSTRAINT requests_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT,UPDATE ON TABLE payments.requests TO unbusy_app;
+
+
+-- people ------------------------------------------------------------------------------------------
+
+CREATE SCHEMA people;
+COMMENT ON SCHEMA people IS 'Customers, merchants and operators; their passwords, sessions, and the attempts at them.';
+GRANT USAGE ON SCHEMA people TO unbusy_app;
+
+CREATE TABLE people.attempts (
+    tenant_id integer NOT NULL,
+    kind text NOT NULL,
+    subject bytea NOT NULL,
+    count integer NOT NULL,
+    last_at timestamptz NOT NULL,
+    opens_at timestamptz NOT NULL,
+    CONSTRAINT count_is_not_negative CHECK ((count >= 0)),
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['account'::text, 'address'::text]))),
+    CONSTRAINT subject_is_a_keyed_hash CHECK ((octet_length(subject) = 32))
+);
+COMMENT ON TABLE people.attempts IS 'Attempts that have not succeeded, and when the next one is let in. The subject is a keyed hash: whom somebody tried to be is not kept.';
+ALTER TABLE people.attempts ADD CONSTRAINT attempts_pkey PRIMARY KEY (tenant_id, kind, subject);
+CREATE INDEX attempts_by_age ON people.attempts USING btree (last_at);
+ALTER TABLE people.attempts ADD CONSTRAINT attempts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE people.attempts TO unbusy_app;
+
+CREATE TABLE people.passwords (
+    tenant_id integer NOT NULL,
+    person_id uuid NOT NULL,
+    hash text NOT NULL,
+    CONSTRAINT hash_is_argon2id CHECK ((hash ~~ '$argon2id$%'::text))
+);
+COMMENT ON TABLE people.passwords IS 'What a password is verified against: argon2id with its salt and cost, never the password.';
+ALTER TABLE people.passwords ADD CONSTRAINT passwords_pkey PRIMARY KEY (tenant_id, person_id);
+ALTER TABLE people.passwords ADD CONSTRAINT password_is_somebodys FOREIGN KEY (tenant_id, person_id) REFERENCES people.people(tenant_id, id);
+GRANT SELECT,INSERT ON TABLE people.passwords TO unbusy_app;
+
+CREATE TABLE people.people (
+    tenant_id integer NOT NULL,
+    id uuid NOT NULL,
+    role text NOT NULL,
+    name text NOT NULL,
+    handle text NOT NULL COLLATE pg_catalog."C",
+    email text COLLATE pg_catalog."C",
+    phone text COLLATE pg_catalog."C",
+    language text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT email_is_in_small_letters CHECK (((email !~ '[A-Z ]'::text) AND ((char_length(email) >= 3) AND (char_length(email) <= 254)))),
+    CONSTRAINT handle_is_short_and_plain CHECK ((handle ~ '^[a-z][a-z0-9_]{2,29}$'::text)),
+    CONSTRAINT language_is_known CHECK ((language = ANY (ARRAY['en'::text, 'zh'::text]))),
+    CONSTRAINT name_has_one_to_eighty_characters CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
+    CONSTRAINT person_can_be_reached CHECK (((email IS NOT NULL) OR (phone IS NOT NULL))),
+    CONSTRAINT phone_is_e164 CHECK ((phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
+    CONSTRAINT role_is_known CHECK ((role = ANY (ARRAY['customer'::text, 'merchant'::text, 'operator'::text]))),
+    CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['open'::text, 'closed'::text])))
+);
+COMMENT ON TABLE people.people IS 'Everybody, in one table, because anybody may pay anybody. Never deleted: a handle once given names nobody else.';
+ALTER TABLE people.people ADD CONSTRAINT email_is_nobody_elses UNIQUE (tenant_id, email);
+ALTER TABLE people.people ADD CONSTRAINT handle_is_nobody_elses UNIQUE (tenant_id, handle);
+ALTER TABLE people.people ADD CONSTRAINT people_pkey PRIMARY KEY (tenant_id, id);
+ALTER TABLE people.people ADD CONSTRAINT phone_is_nobody_elses UNIQUE (tenant_id, phone);
+ALTER TABLE people.people ADD CONSTRAINT people_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE people.people TO unbusy_app;
+GRANT UPDATE(state) ON TABLE people.people TO unbusy_app;
+
+CREATE TABLE people.revocations (
+    session_id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    revoked_at timestamptz NOT NULL
+);
+COMMENT ON TABLE people.revocations IS 'Sessions that ended while access tokens of theirs may still live. Every process follows it by the transaction that wrote a row.';
+ALTER TABLE people.revocations ADD CONSTRAINT revocations_pkey PRIMARY KEY (session_id);
+CREATE INDEX revocations_in_order ON people.revocations USING btree (xid);
+ALTER TABLE people.revocations ADD CONSTRAINT revocations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT,DELETE ON TABLE people.revocations TO unbusy_app;
+
+CREATE TABLE people.sessions (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    person_id uuid NOT NULL,
+    generation integer DEFAULT 0 NOT NULL,
+    created_at timestamptz NOT NULL,
+    last_used_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    revoked_at timestamptz,
+    CONSTRAINT generation_is_counted_up CHECK ((generation >= 0)),
+    CONSTRAINT revoked_session_has_expired CHECK ((expires_at <= revoked_at))
+);
+COMMENT ON TABLE people.sessions IS 'One sign-in each. The refresh token in force is made from the id and the generation by the secret, and is not stored.';
+ALTER TABLE people.sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+CREATE INDEX sessions_by_end ON people.sessions USING btree (expires_at);
+CREATE INDEX sessions_open ON people.sessions USING btree (tenant_id, person_id, last_used_at) WHERE (revoked_at IS NULL);
+ALTER TABLE people.sessions ADD CONSTRAINT session_is_somebodys FOREIGN KEY (tenant_id, person_id) REFERENCES people.people(tenant_id, id);
+GRANT SELECT,INSERT,DELETE ON TABLE people.sessions TO unbusy_app;
+GRANT UPDATE(generation) ON TABLE people.sessions TO unbusy_app;
+GRANT UPDATE(last_used_at) ON TABLE people.sessions TO unbusy_app;
+GRANT UPDATE(expires_at) ON TABLE people.sessions TO unbusy_app;
+GRANT UPDATE(revoked_at) ON TABLE people.sessions TO unbusy_app;
+
+
+-- public ------------------------------------------------------------------------------------------
+
+CREATE TABLE public.unbusy_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamptz DEFAULT now() NOT NULL
+);
+COMMENT ON TABLE public.unbusy_migrations IS 'Which migrations were applied, and what they said when they were.';
+ALTER TABLE public.unbusy_migrations ADD CONSTRAINT unbusy_migrations_pkey PRIMARY KEY (version);
+
+
+-- tenants -----------------------------------------------------------------------------------------
+
+CREATE SCHEMA tenants;
+COMMENT ON SCHEMA tenants IS 'Banks and brands that run their wallet here.';
+GRANT USAGE ON SCHEMA tenants TO unbusy_app;
+
+CREATE TABLE tenants.tenants (
+    id integer NOT NULL,
+    slug text NOT NULL,
+    created_at timestamptz DEFAULT now() NOT NULL,
+    CONSTRAINT slug_is_short_and_plain CHECK ((slug ~ '^[a-z][a-z0-9-]{0,39}$'::text))
+);
+COMMENT ON TABLE tenants.tenants IS 'A bank or a brand. Every row that belongs to someone carries its id.';
+ALTER TABLE tenants.tenants ADD CONSTRAINT slug_is_unique UNIQUE (slug);
+ALTER TABLE tenants.tenants ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
+GRANT SELECT ON TABLE tenants.tenants TO unbusy_app;
