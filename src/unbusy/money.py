@@ -33,7 +33,10 @@ def is_asset_code(code: str) -> bool:
 
 def show_amount(amount: int, scale: int) -> str:
     """Smallest units as a plain decimal: `show_amount(1250, 2)` gives `12.50`."""
-    return f"{Decimal(amount).scaleb(-scale):f}"
+    if scale == 0:
+        return str(amount)
+    whole, part = divmod(abs(amount), 10**scale)
+    return f"{'-' if amount < 0 else ''}{whole}.{part:0{scale}}"
 
 
 def read_amount(text: str, scale: int) -> int:

@@ -93,30 +93,22 @@ async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]
 
     The payer hears of every payment, the payee of those that completed.
     """
-    columns = list(zip(*map(_columns, payments), strict=True)) or [()] * len(Payment.__struct_fields__)
     await tx.execute(
+        # Arrays of rows, not an array per column: the driver looks at every element of an array,
+        # which twenty columns would pay for twenty times.
         """
         WITH new AS (
-            SELECT * FROM unnest(
-                $1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-                $9::text[], $10::uuid[], $11::bigint[], $12::bigint[], $13::timestamptz[], $14::text[], $15::bytea[],
-                $16::timestamptz[], $17::timestamptz[], $18::timestamptz[]
-            ) AS n (
-                id, tenant_id, payer_id, payee_id, amount, asset, note, status, reason, request_id, refunded,
-                balance_after, finish_by, key, fingerprint, created_at, updated_at, completed_at)
+            SELECT * FROM unnest($1::payments.new_payment[])
         ), stored AS (
             INSERT INTO payments.payments
                    (id, tenant_id, payer_id, payee_id, amount, asset, note, status, reason, request_id, refunded,
                     balance_after, finish_by, key, fingerprint, created_at, updated_at, completed_at)
-            SELECT id, tenant_id, payer_id, payee_id, amount, asset, note, status, reason, request_id, refunded,
-                   balance_after, finish_by, key, fingerprint, created_at, updated_at, completed_at
-              FROM new
+            SELECT * FROM new
         ), spent AS (
             UPDATE payments.profiles p
                SET day = s.day, spent_this_day = s.spent_this_day,
                    month = s.month, spent_this_month = s.spent_this_month
-              FROM unnest($19::uuid[], $20::text[], $21::date[], $22::bigint[], $23::date[], $24::bigint[])
-                   AS s (person_id, asset, day, spent_this_day, month, spent_this_month)
+              FROM unnest($2::payments.spending[]) s
              WHERE p.person_id = s.person_id AND p.asset = s.asset
         )
         INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
@@ -125,8 +117,8 @@ async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]
         SELECT payee_id, tenant_id, 'payment.completed', id, updated_at FROM new
          WHERE status = 'completed'
         """,
-        *columns,
-        *_profile_columns(profiles),
+        [_row(payment) for payment in payments],
+        [_spending(profile) for profile in profiles],
     )
 
 
@@ -148,8 +140,7 @@ async def finish(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile
             UPDATE payments.profiles p
                SET day = s.day, spent_this_day = s.spent_this_day,
                    month = s.month, spent_this_month = s.spent_this_month
-              FROM unnest($7::uuid[], $8::text[], $9::date[], $10::bigint[], $11::date[], $12::bigint[])
-                   AS s (person_id, asset, day, spent_this_day, month, spent_this_month)
+              FROM unnest($7::payments.spending[]) s
              WHERE p.person_id = s.person_id AND p.asset = s.asset
         )
         INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
@@ -164,7 +155,7 @@ async def finish(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile
         [done.balance_after for done in payments],
         [done.updated_at for done in payments],
         [done.completed_at for done in payments],
-        *_profile_columns(profiles),
+        [_spending(profile) for profile in profiles],
     )
 
 
@@ -253,7 +244,7 @@ def payment(row: Row) -> Payment:
     return Payment(**fields)
 
 
-def _columns(payment: Payment) -> tuple[object, ...]:
+def _row(payment: Payment) -> tuple[object, ...]:
     return (
         payment.id,
         payment.tenant_id,
@@ -276,14 +267,14 @@ def _columns(payment: Payment) -> tuple[object, ...]:
     )
 
 
-def _profile_columns(profiles: Sequence[Profile]) -> tuple[list[object], ...]:
+def _spending(profile: Profile) -> tuple[object, ...]:
     return (
-        [p.person_id for p in profiles],
-        [p.asset for p in profiles],
-        [p.day for p in profiles],
-        [p.spent_this_day for p in profiles],
-        [p.month for p in profiles],
-        [p.spent_this_month for p in profiles],
+        profile.person_id,
+        profile.asset,
+        profile.day,
+        profile.spent_this_day,
+        profile.month,
+        profile.spent_this_month,
     )
 
 

@@ -96,11 +96,43 @@ CREATE TABLE payments.payments (
 ) WITH (fillfactor = 95, autovacuum_vacuum_insert_scale_factor = 0.05);
 COMMENT ON TABLE payments.payments IS
     'A payment as it is now. Its id is also the id of its transfer in the ledger; its key is kept for ever.';
+CREATE TYPE payments.new_payment AS (
+    id            uuid,
+    tenant_id     integer,
+    payer_id      uuid,
+    payee_id      uuid,
+    amount        bigint,
+    asset         text,
+    note          text,
+    status        text,
+    reason        text,
+    request_id    uuid,
+    refunded      bigint,
+    balance_after bigint,
+    finish_by     timestamptz,
+    key           text,
+    fingerprint   bytea,
+    created_at    timestamptz,
+    updated_at    timestamptz,
+    completed_at  timestamptz
+);
+COMMENT ON TYPE payments.new_payment IS 'A row for payments.payments, as a batch hands it over.';
+CREATE TYPE payments.spending AS (
+    person_id        uuid,
+    asset            text,
+    day              date,
+    spent_this_day   bigint,
+    month            date,
+    spent_this_month bigint
+);
+COMMENT ON TYPE payments.spending IS 'What a payer has spent, as a batch leaves it.';
+
 -- Each grows at as many places as there are people, not as there are payments.
 CREATE INDEX payments_made ON payments.payments (payer_id, id);
 CREATE INDEX payments_received ON payments.payments (payee_id, id) WHERE status = 'completed';
 CREATE INDEX payments_queued ON payments.payments (id) WHERE status = 'queued';
-CREATE UNIQUE INDEX a_request_is_paid_once ON payments.payments (request_id) WHERE status = 'completed';
+CREATE UNIQUE INDEX a_request_is_paid_once ON payments.payments (request_id)
+    WHERE status = 'completed' AND request_id IS NOT NULL;
 GRANT SELECT, INSERT, UPDATE ON payments.payments TO unbusy_app;
 
 CREATE TABLE payments.refunds (
