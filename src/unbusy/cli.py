@@ -83,7 +83,8 @@ def up(
     Ctrl-C or SIGTERM stops cleanly: gateways finish what is under way, the database ends last.
     """
     settings = all_settings.load(flags={"data": data, "port": port, "workers": workers})
-    _keep_metrics(Path(settings.data).expanduser() / "metrics")
+    data_directory = Path(settings.data).expanduser()
+    _keep_metrics(data_directory / "metrics")
 
     from unbusy import gateway, telemetry, worker
     from unbusy.db import migrate
@@ -92,6 +93,8 @@ def up(
 
     telemetry.set_up_logging(settings.log_format)
     with gateway.listen(settings.host, settings.port) as listener, _database_of_its_own(settings) as (url, server):
+        # Only now that we hold its lock is the directory ours.
+        telemetry.empty_directory(data_directory / "metrics")
         asyncio.run(migrate(url))
         if demo:
             asyncio.run(_seed(settings, url, seed=1))
@@ -101,7 +104,6 @@ def up(
             for number in range(1, settings.workers + 1)
         ]
         background = Child("worker", lambda started: worker.run(settings, url, started))
-        data_directory = Path(settings.data).expanduser()
         supervisor = Supervisor(gateways=gateways, worker=background, server=server, data=data_directory)
         supervisor.run(lambda: _welcome(gateway.address(listener), is_demo=demo))
 
@@ -251,8 +253,6 @@ def add(email: str, *, name: str, handle: str | None = None, data: Data = None) 
 def _keep_metrics(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for left_over in directory.glob("*.db"):
-            left_over.unlink()
     except OSError as error:
         raise SetupError(f"cannot write in {directory}: {error.strerror}") from None
     os.environ[_METRICS_VARIABLE] = str(directory)
