@@ -86,6 +86,15 @@ def test_every_reason_has_its_page() -> None:
     assert re.findall(r"\(([a-z_]+)\.md\)", read("docs/reference/reasons/README.md").text) == list(Reason)
 
 
+def test_facts_are_held_by_constraints_that_exist() -> None:
+    """The architecture names constraints, indexes and triggers as the schema does."""
+    table = read("ARCHITECTURE.md").text.partition("## What must never be false")[2].partition("\n## ")[0]
+    named = re.findall(r"`([a-z]+(?:_[a-z]+){2,})`", table)
+    schema = (documents.ROOT / "src/unbusy/db/schema.sql").read_text(encoding="utf-8")
+    assert len(named) > len(RULES)
+    assert not [name for name in named if name not in schema]
+
+
 def _skeleton(document: Document) -> list[object]:
     pointers = [code for _, code in document.code() if "::" in code]
     commands = [line for block in document.blocks for line in block.text.splitlines() if line.startswith("$ ")]
