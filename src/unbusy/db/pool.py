@@ -45,6 +45,17 @@ _LOST_A_RACE = (
 )
 _MOST_RACES = 5
 
+# Our statements find a few rows by index, whatever the table's size. A plan that was made while a
+# table was small would read all of it, and be kept while it grows: so such plans are not offered.
+# JIT compiles what touches many rows, and costs more than it saves here.
+_SHORT_STATEMENTS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "idle_in_transaction_session_timeout": "30s",
+}
+
 # The server is gone, going, not yet there, or has no room to write.
 _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
@@ -57,6 +68,8 @@ _UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InvalidCatalogNameError,
+    # The server has said that it ends the connection, and has not ended it yet.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
@@ -105,8 +118,7 @@ class Database:
             timeout=_CONNECT_TIMEOUT_S,
             command_timeout=_STATEMENT_TIMEOUT_S,
             reset=_nothing_to_reset,
-            # JIT compiles statements that touch many rows; ours are all short, and it costs more than it saves.
-            server_settings=session | {"jit": "off", "idle_in_transaction_session_timeout": "30s"},
+            server_settings=session | _SHORT_STATEMENTS,
         )
         database = cls(pool, queue=queue, clock=clock or SystemClock())
         try:
