@@ -105,9 +105,8 @@ class Pipeline:
         batch: list[_Place] = []
         while self._forming and len(batch) < self._batch_max:
             place = self._forming.popleft()
-            if place.deadline.has_passed:
-                place.refuse(DeadlineUnreachable("the deadline passed before the work began", retry_after=1))
-            elif not place.answer.done():
+            place.refuse_when_late(_not_begun)
+            if not place.answer.done():
                 batch.append(place)
         if not self._forming:
             self._arrived.clear()
@@ -140,16 +139,21 @@ class Pipeline:
             await self._settle_batch([place])
 
     async def _sweep_for_ever(self) -> None:
-        """Answer callers whose deadline passed while their batch was being written."""
+        """Answer callers whose deadline has passed: before the work began, or during it."""
         while True:
             await asyncio.sleep(_SWEEP_S)
+            for place in self._forming:
+                place.refuse_when_late(_not_begun)
             for place in self._being_settled:
-                if place.deadline.has_passed:
-                    place.refuse(
-                        LedgerUnavailable(
-                            "the books did not answer in time; ask again with the same key", retry_after=2
-                        )
-                    )
+                place.refuse_when_late(_in_doubt)
+
+
+def _not_begun() -> Exception:
+    return DeadlineUnreachable("the deadline passed before the work began", retry_after=1)
+
+
+def _in_doubt() -> Exception:
+    return LedgerUnavailable("the books did not answer in time; ask again with the same key", retry_after=2)
 
 
 class _Place:
@@ -173,3 +177,7 @@ class _Place:
     def refuse(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
+
+    def refuse_when_late(self, make: Callable[[], Exception]) -> None:
+        if self.deadline.has_passed:
+            self.refuse(make())
