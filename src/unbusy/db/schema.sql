@@ -193,6 +193,38 @@ CREATE SCHEMA payments;
 COMMENT ON SCHEMA payments IS 'Payments, refunds, requests for money, limits, and the events that tell of them.';
 GRANT USAGE ON SCHEMA payments TO unbusy_app;
 
+CREATE TYPE payments.new_payment AS (
+	id uuid,
+	tenant_id integer,
+	payer_id uuid,
+	payee_id uuid,
+	amount bigint,
+	asset text,
+	note text,
+	status text,
+	reason text,
+	request_id uuid,
+	refunded bigint,
+	balance_after bigint,
+	finish_by timestamptz,
+	key text,
+	fingerprint bytea,
+	created_at timestamptz,
+	updated_at timestamptz,
+	completed_at timestamptz
+);
+COMMENT ON TYPE payments.new_payment IS 'A row for payments.payments, as a batch hands it over.';
+
+CREATE TYPE payments.spending AS (
+	person_id uuid,
+	asset text,
+	day date,
+	spent_this_day bigint,
+	month date,
+	spent_this_month bigint
+);
+COMMENT ON TYPE payments.spending IS 'What a payer has spent, as a batch leaves it.';
+
 CREATE SEQUENCE payments.event_numbers
     START WITH 1
     INCREMENT BY 1
@@ -262,7 +294,7 @@ WITH (fillfactor='95', autovacuum_vacuum_insert_scale_factor='0.05');
 COMMENT ON TABLE payments.payments IS 'A payment as it is now. Its id is also the id of its transfer in the ledger; its key is kept for ever.';
 ALTER TABLE payments.payments ADD CONSTRAINT a_key_makes_one_payment UNIQUE (payer_id, key);
 ALTER TABLE payments.payments ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
-CREATE UNIQUE INDEX a_request_is_paid_once ON payments.payments USING btree (request_id) WHERE (status = 'completed'::text);
+CREATE UNIQUE INDEX a_request_is_paid_once ON payments.payments USING btree (request_id) WHERE ((status = 'completed'::text) AND (request_id IS NOT NULL));
 CREATE INDEX payments_made ON payments.payments USING btree (payer_id, id);
 CREATE INDEX payments_queued ON payments.payments USING btree (id) WHERE (status = 'queued'::text);
 CREATE INDEX payments_received ON payments.payments USING btree (payee_id, id) WHERE (status = 'completed'::text);
