@@ -58,7 +58,7 @@ class Edge:
         self._app = app
         self._clock = clock
         self._deadline_s = deadline_ms / 1000
-        self._prefix = secrets.token_hex(6)
+        self._prefix = secrets.token_hex(6).encode()
         self._numbers = itertools.count(1)
         self._histograms: dict[tuple[str, str, int], Histogram] = {}
 
@@ -77,26 +77,22 @@ class Edge:
 
     def _inspect(self, scope: HTTPScope, answer: _Answer) -> None:
         """Leave the request's id and deadline in its scope. Raises Invalid for what no handler should see."""
-        seen: dict[bytes, bytes] = {}
-        twice = b""
-        headers = cast("list[tuple[bytes, bytes]]", scope["headers"])
-        for name, value in headers:
-            if name in _SINGLE:
-                twice = name if name in seen else twice
-                seen[name] = value
-        given = seen.get(b"request-id")
-        if given is None or not _REQUEST_ID.fullmatch(given):
-            given = b"%b-%x" % (self._prefix.encode(), next(self._numbers))
-        answer.request_id = given
-        scopes.leave(scope, given.decode(), Deadline(self._clock, self._deadline_s))
-        wanted = seen.get(b"x-request-deadline-ms")
-        if wanted is not None:
-            scopes.leave(scope, given.decode(), Deadline(self._clock, _seconds(wanted)))
-        if twice:
+        given = cast("list[tuple[bytes, bytes]]", scope["headers"])
+        headers = dict(given)
+        request_id = headers.get(b"request-id", b"")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = b"%b-%x" % (self._prefix, next(self._numbers))
+        answer.request_id = request_id
+        # Left before anything is refused: a problem, too, says which request it is about.
+        scopes.leave(scope, request_id.decode(), Deadline(self._clock, self._deadline_s), headers)
+        if len(headers) < len(given) and (twice := _single_twice(given)):
             raise Invalid("this header is there twice", field=twice.decode())
-        if len(headers) > _MOST_HEADERS:
+        if len(given) > _MOST_HEADERS:
             raise Invalid(f"more than {_MOST_HEADERS} headers", field="headers")
-        _check_length(seen.get(b"content-length"))
+        wanted = headers.get(b"x-request-deadline-ms")
+        if wanted is not None:
+            scopes.leave(scope, request_id.decode(), Deadline(self._clock, _seconds(wanted)), headers)
+        _check_length(headers.get(b"content-length"))
 
     def _measure(self, scope: HTTPScope, status: int, seconds: float) -> None:
         route = cast("dict[str, Any]", scope).get("path_template", "unknown")
@@ -106,6 +102,16 @@ class Edge:
             method = key[0] if key[0] in _METHODS else "other"
             histogram = self._histograms[key] = telemetry.REQUESTS.labels(method, route, str(status))
         histogram.observe(seconds)
+
+
+def _single_twice(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    """The first header that means one thing and is there again."""
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in _SINGLE and name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 class _Answer:

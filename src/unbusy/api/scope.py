@@ -10,13 +10,15 @@ from unbusy.clock import Deadline
 
 _REQUEST_ID = "unbusy.request_id"
 _DEADLINE = "unbusy.deadline"
+_HEADERS = "unbusy.headers"
 
 
-def leave(scope: Scope, request_id: str, deadline: Deadline | None) -> None:
-    """Put both where `request_id` and `deadline` find them."""
+def leave(scope: Scope, request_id: str, deadline: Deadline, headers: dict[bytes, bytes]) -> None:
+    """Put these where the functions below find them."""
     known = cast("dict[str, Any]", scope)
     known[_REQUEST_ID] = request_id
     known[_DEADLINE] = deadline
+    known[_HEADERS] = headers
 
 
 def request_id(scope: Scope) -> str:
@@ -31,4 +33,7 @@ def deadline(scope: Scope) -> Deadline:
 
 def header(scope: Scope, name: bytes) -> str:
     """A header of the request by its lower-case name, empty when it is not there."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+    headers: dict[bytes, bytes] | None = cast("dict[str, Any]", scope).get(_HEADERS)
+    if headers is None:  # it did not come through the edge
+        headers = dict(scope["headers"])
+    return headers.get(name, b"").decode("latin-1")
