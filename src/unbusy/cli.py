@@ -290,15 +290,11 @@ async def _check(url: str) -> list[Finding]:
 
 
 def _show(findings: list[Finding]) -> None:
-    from rich.table import Table
-
-    if not findings:
-        out.print("[green]The books are right.[/]")
-        return
-    table = Table("room", "rule", "subject", "what is wrong", title=f"{len(findings)} findings", title_style="bold red")
-    for finding in findings:
-        table.add_row(finding.room, finding.rule, finding.subject, finding.detail)
-    out.print(table)
+    """One block for each: what rule, where, and what is wrong. Ids are long, so no table."""
+    for one in findings:
+        out.print(f"[bold red]{one.room}: {one.rule}[/] at [bold]{escape(one.subject)}[/]", soft_wrap=True)
+        out.print(f"  {escape(one.detail)}\n", soft_wrap=True)
+    out.print(f"[red]{len(findings)} findings.[/]" if findings else "[green]The books are right.[/]")
 
 
 def _show_json(value: object) -> None:
