@@ -87,6 +87,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     pipeline_queue: Annotated[
         int, Meta(ge=1, le=100_000, description="Most payments that wait for a batch in one gateway.")
     ] = 4_000
+    pipeline_lanes: Annotated[
+        int, Meta(ge=1, le=32, description="Batches a gateway writes at once; more helps only a database far away.")
+    ] = 1
     queue_promise_s: Annotated[
         int, Meta(ge=1, le=86_400, description="A queued payment is done this many seconds later at the latest.")
     ] = 60
