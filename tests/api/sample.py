@@ -156,10 +156,5 @@ HANDLERS = (pay, list_payments, see, fail, bare, forgotten, events, broken)
 
 def application(**more: Any) -> api.Application:
     """The small application, with its own hub and journal unless others are given."""
-    about: dict[str, Any] = {
-        "authenticator": Tokens(),
-        "settings": Settings(),
-        "clock": SystemClock(),
-        "hub": api.Hub(),
-    }
-    return api.create(HANDLERS, **{"parts": (Journal(),), **about, **more})
+    about: dict[str, Any] = {"parts": (Journal(),), "hub": api.Hub(), **more}
+    return api.create(HANDLERS, authenticator=Tokens(), settings=Settings(), clock=SystemClock(), **about)
