@@ -15,7 +15,7 @@ async def check(connection: Connection) -> list[Finding]:
     `proofs.MAX_FINDINGS` of each proof.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        await sql.give_memory_to_sort(connection)
+        await sql.prepare_to_read_everything(connection)
         return [
             Finding(room="ledger", rule=rule, subject=subject, detail=detail)
             for proof in proofs.PROOFS

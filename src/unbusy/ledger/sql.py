@@ -322,9 +322,16 @@ async def position_at(connection: Connection, account_id: UUID, at: datetime) ->
 # ── proofs ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def give_memory_to_sort(connection: Connection) -> None:
-    """For this transaction: the proofs sort every transfer, and the default would go to disk early."""
-    await connection.execute("SET LOCAL work_mem = '64MB'")
+async def prepare_to_read_everything(connection: Connection) -> None:
+    """For this transaction: plans for whole tables, which our pools do not offer, and room to sort."""
+    await connection.execute(
+        """
+        SET LOCAL enable_seqscan = on;
+        SET LOCAL enable_hashjoin = on;
+        SET LOCAL enable_mergejoin = on;
+        SET LOCAL work_mem = '64MB'
+        """
+    )
 
 
 async def prove(connection: Connection, proof: LiteralString, limit: int) -> list[tuple[str, str, str]]:
