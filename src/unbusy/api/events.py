@@ -142,6 +142,10 @@ class Hub:
             for subscription in self._subscriptions.get(person_id, ()):
                 subscription.notify()
 
+    def wake_everybody(self) -> None:
+        """Nobody knows whom something happened to: each looks for itself."""
+        self.wake(list(self._subscriptions))
+
     def close(self) -> None:
         """End every subscription, now and from now on: the process is stopping, readers come back elsewhere."""
         self._is_closed = True

@@ -57,6 +57,9 @@ class Feed:
                 seen = await self._look(seen)
             except Unavailable:
                 log.debug("events cannot be followed while the database is away")
+            except Exception:
+                # Whatever it was, those who wait go on hoping for the next look.
+                log.exception("events could not be followed")
             await asyncio.sleep(_REST_S)
 
     async def _look(self, seen: int | None) -> int:
@@ -65,6 +68,10 @@ class Feed:
             horizon = await sql.horizon(connection)
             # Asked after the horizon was taken: who subscribes later reads for itself, and sees
             # all that lies below it.
-            if seen is not None and not self._hub.is_empty:
+            if self._hub.is_empty:
+                return horizon
+            if seen is None:
+                self._hub.wake_everybody()
+            else:
                 self._hub.wake(await sql.people_with_events(connection, seen, horizon))
         return horizon
