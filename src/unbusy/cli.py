@@ -99,6 +99,7 @@ def up(
         if demo:
             asyncio.run(_seed(settings, url, seed=1))
         secret = signing_secret(settings)
+        gateway.rehearse(settings, url, secret)
         gateways = [
             Child(f"gateway {number}", lambda started: gateway.run(settings, url, secret, listener, started))
             for number in range(1, settings.workers + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -41,14 +42,24 @@ def address(listener: socket.socket) -> str:
 
 def run(settings: Settings, url: str, secret: bytes, listener: socket.socket, started: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT. `url` is the database's; `started` is called when requests are answered."""
-    # Which process started and stopped is told by whoever starts it.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     uvloop.run(_run(settings, url, secret, listener, started))
 
 
+def rehearse(settings: Settings, url: str, secret: bytes) -> None:
+    """Start and stop a gateway once, where nobody can reach it.
+
+    Whoever forks gateways afterwards has imported and prepared what the first start does by and
+    by: the forked ones serve after 0.1 s instead of 0.3 s.
+    """
+    with listen("127.0.0.1", 0) as stage:
+        asyncio.run(_run(settings, url, secret, stage, None))
+
+
 async def _run(
-    settings: Settings, url: str, secret: bytes, listener: socket.socket, started: Callable[[], None]
+    settings: Settings, url: str, secret: bytes, listener: socket.socket, started: Callable[[], None] | None
 ) -> None:
+    # Which process started and stopped is told by whoever starts it.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     application = await app.create(settings, url, secret)
     config = uvicorn.Config(
         application,
@@ -68,16 +79,19 @@ async def _run(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, telling when it has started and that it is about to stop."""
+    """uvicorn, telling when it has started and that it is about to stop. With nobody to tell, it stops at once."""
 
-    def __init__(self, config: uvicorn.Config, application: Application, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, application: Application, started: Callable[[], None] | None) -> None:
         super().__init__(config)
         self._application = application
         self._tell = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._tell()
+        if self._tell:
+            self._tell()
+        else:
+            self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # It waits for every answer that is under way, and an event stream would go on for ever.
