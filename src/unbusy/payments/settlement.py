@@ -82,9 +82,10 @@ class Settlement:
         wallets = await self._find_wallets(tx, waiting)
         settled: list[Payment] = []
         # A second round is rare: a payment was over its payer's limit only because of one before
-        # it in this batch, which the ledger then refused.
+        # it in this batch, which the ledger then refused; or two answer the same request.
         while waiting:
-            within, over = _apply_limits(waiting, profiles)
+            turn, later = _one_for_each_request(waiting)
+            within, over = _apply_limits(turn, profiles)
             outcomes = await self._post(tx, within, wallets, now)
             payments = [model.settled(order, outcome, now) for order, outcome in zip(within, outcomes, strict=True)]
             unspent = _give_back_limits(payments, profiles)
@@ -94,7 +95,9 @@ class Settlement:
                 for order, reason in over
                 if _key(order) not in unspent
             ]
+            refused |= _refuse_paid_requests(later, payments)
             waiting = [order for order, _ in over if _key(order) in unspent]
+            waiting += [order for order in later if order.id not in refused]
         if paid := [p for p in settled if p.request_id and p.status is Status.completed]:
             await sql.pay_requests(tx, paid)
         return settled, refused
@@ -179,14 +182,40 @@ async def _refuse_answered_requests(tx: Tx, orders: Sequence[Order], now: dateti
     if not answering:
         return {}
     requests = await sql.lock_requests(tx, [order.request_id for order in answering if order.request_id])
-    refused: dict[UUID, RequestError] = {}
+    return {
+        order.id: _not_open()
+        for order in answering
+        if order.request_id and not requests[order.request_id].is_open_at(now)
+    }
+
+
+def _one_for_each_request(orders: Sequence[Order]) -> tuple[list[Order], list[Order]]:
+    """The orders whose turn it is, and those that answer the same request as one of them: what
+    becomes of that one decides about the next."""
+    turn: list[Order] = []
+    later: list[Order] = []
     taken: set[UUID] = set()
-    for order in answering:
-        assert order.request_id is not None
-        if order.request_id in taken or not requests[order.request_id].is_open_at(now):
-            refused[order.id] = Conflict(Reason.request_not_open, "this request for money is open no more")
-        taken.add(order.request_id)
-    return refused
+    for order in orders:
+        if order.request_id is None:
+            turn.append(order)
+        elif order.request_id in taken:
+            later.append(order)
+        else:
+            turn.append(order)
+            taken.add(order.request_id)
+    return turn, later
+
+
+def _refuse_paid_requests(orders: Sequence[Order], payments: Sequence[Payment]) -> dict[UUID, RequestError]:
+    """Of these orders, those whose request one of the payments has paid."""
+    if not orders:
+        return {}
+    paid = {payment.request_id for payment in payments if payment.status is Status.completed}
+    return {order.id: _not_open() for order in orders if order.request_id in paid}
+
+
+def _not_open() -> Conflict:
+    return Conflict(Reason.request_not_open, "this request for money is open no more")
 
 
 def _apply_limits(
@@ -221,7 +250,7 @@ def _answer(
         return error
     payment = earlier.get(key) or made.get(key)
     if payment is None:
-        return Conflict(Reason.request_not_open, "this request for money is open no more")
+        return _not_open()
     if payment.fingerprint != order.fingerprint:
         return KeyReused("this idempotency key stands for another request", field="Idempotency-Key")
     return payment, payment.id != order.id
