@@ -46,7 +46,7 @@ class Requests:
         Gives the request and whether it had been made before under this key. Raises NotFound,
         Invalid, and KeyReused.
         """
-        asked = await self._payments.payee(requester, payer)
+        asked = await self._payments.payee(requester, payer, field="payer")
         await self._payments.scale(asset)
         now = self._clock.now()
         new = MoneyRequest(

@@ -101,14 +101,17 @@ class Payments:
         """Have an order settled with whatever else arrives now; see `Pipeline.submit`."""
         return await self._pipeline.submit(order, deadline)
 
-    async def payee(self, payer: Principal, text: str) -> Payee:
-        """Whom `text` names within the payer's tenant. Raises NotFound, and Invalid for oneself."""
+    async def payee(self, payer: Principal, text: str, *, field: str = "payee") -> Payee:
+        """Whom `text`, the request's `field`, names within the payer's tenant.
+
+        Raises NotFound, and Invalid for oneself.
+        """
         found = await self._people.resolve([(payer.tenant_id, text)])
         payee = found.get((payer.tenant_id, text))
         if payee is None:
-            raise NotFound("there is nobody by this handle or id", field="payee")
+            raise NotFound("there is nobody by this handle or id", field=field)
         if payee.person_id == payer.person_id:
-            raise Invalid("this is you: nobody pays oneself", field="payee")
+            raise Invalid("this is you: nobody pays oneself", field=field)
         return payee
 
     async def scale(self, asset: str) -> int:
