@@ -247,14 +247,15 @@ class Views:
 
     async def _parties(self, tenant_id: int, person_ids: Sequence[UUID]) -> Mapping[UUID, Party]:
         """Who these people are. Names never change, so they are looked up once."""
-        parties = self._known_parties
-        if unknown := [id for id in person_ids if id not in parties]:
-            if len(parties) > _MOST_PARTIES:
-                parties.clear()
-                unknown = list(person_ids)
+        parties = {id: party for id in person_ids if (party := self._known_parties.get(id))}
+        if len(parties) < len(person_ids) and (unknown := [id for id in person_ids if id not in parties]):
             names = {id: ids.show("per", id) for id in unknown}
             found = await self._people.resolve([(tenant_id, name) for name in names.values()])
-            parties.update((id, _party(found[tenant_id, name], name)) for id, name in names.items())
+            new = {id: _party(found[tenant_id, name], name) for id, name in names.items()}
+            if len(self._known_parties) > _MOST_PARTIES:
+                self._known_parties.clear()
+            self._known_parties |= new
+            parties |= new
         return parties
 
 
