@@ -11,7 +11,8 @@ from unbusy.db import Row, Tx
 from unbusy.ledger import sql
 from unbusy.ledger.transfers import Kind
 
-MAX_ENTRIES = 100
+# A page of a hundred, and one more that tells whether there is a next.
+MAX_ENTRIES = 101
 
 # The smallest step of a time in the database: "before" is "up to and including one less".
 _INSTANT = timedelta(microseconds=1)
@@ -46,7 +47,7 @@ async def statement(
 ) -> list[Entry]:
     """Entries of the account, newest first: `since` ≤ at < `until`, numbers less than `before`.
 
-    For the next page, `before` is the number of the last entry. `limit` is 100 at most.
+    For the next page, `before` is the number of the last entry. `limit` is `MAX_ENTRIES` at most.
     """
     assert 0 < limit <= MAX_ENTRIES
     if until is not None:
