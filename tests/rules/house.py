@@ -17,6 +17,7 @@ Rule = Callable[[Source], Iterator[Breach]]
 # Files outside `db/` that hold SQL. `sql.py` of any room needs no entry.
 SQL_HOMES = {
     "src/unbusy/ledger/proofs.py": "what `check` asks; beside the hot path it would hide that",
+    "src/unbusy/payments/proofs.py": "what `check` asks, of both rooms at once",
 }
 
 # The composition roots. They put every room's routes together and start the database itself, so

@@ -13,10 +13,10 @@ payment for ever. `pipeline.py` forms the batches, `settlement.py` settles one.
 
 from unbusy.payments.events import KINDS, Events
 from unbusy.payments.model import Order, Payment, Refund, Status
+from unbusy.payments.proofs import check
 from unbusy.payments.requests import Requests, expire_requests
 from unbusy.payments.service import Payments, settle_queued
 from unbusy.payments.settlement import Settlement
-from unbusy.payments.sql import check
 from unbusy.payments.views import Views
 
 __all__ = [
