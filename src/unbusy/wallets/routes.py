@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from uuid import UUID
 
 import msgspec
 from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta
 
 from unbusy import ids, money
 from unbusy.api import Answer, Cursor, Cursors, Limit, Page, Request, Role, allow
-from unbusy.errors import NotFound
+from unbusy.errors import Invalid, NotFound
 from unbusy.ledger import Account, AccountState, Entry, Kind
 from unbusy.people import Payee
 from unbusy.settings import Settings
 from unbusy.wallets.service import Wallets
 
-_STATEMENT = Cursors("statement", int)
+# The number of an entry, as the database counts.
+_Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+_STATEMENT: Cursors[int] = Cursors("statement", cast("type[int]", _Number))
 
 Asset = Annotated[
     str | None,
@@ -98,8 +101,8 @@ async def read_statement(
         asset or request.part(Settings).default_asset,
         before=_STATEMENT.read(cursor),
         limit=limit + 1,
-        since=since,
-        until=until,
+        since=_zoned(since, "since"),
+        until=_zoned(until, "until"),
     )
     others = await wallets.counterparties(request.principal, entries)
     page = _STATEMENT.page(
@@ -136,12 +139,18 @@ async def see_wallet_of(request: Request, person_id: FromPath[str]) -> Answer[Wa
     id: UUID | None = ids.read("per", person_id)
     if id is None:
         raise NotFound("there is nobody with this id")
-    viewed = msgspec.structs.replace(request.principal, person_id=id)
-    accounts = await request.part(Wallets).accounts(viewed)
+    accounts = await request.part(Wallets).accounts_of(request.principal, id)
     return Answer(WalletView([_account(account) for account in accounts]))
 
 
 HANDLERS = (see_wallet, read_statement, see_wallet_of, set_account_state)
+
+
+def _zoned(at: datetime | None, field: str) -> datetime | None:
+    """The time, which says in which zone it is meant. Raises Invalid."""
+    if at and at.tzinfo is None:
+        raise Invalid("a time needs its zone, such as `Z` at its end", field=field)
+    return at
 
 
 def _account(account: Account) -> AccountView:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from unbusy import ids, ledger
@@ -19,6 +19,9 @@ from unbusy.reasons import Reason
 # Makes a system account's id from what it is for, so that every process finds the same one.
 _NAMESPACE = UUID("6b1cf1a4-3c3f-5d5e-9d0e-2f6b4a7c8e10")
 
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+
 
 class Wallets:
     """Wallets as one gateway shows them."""
@@ -32,6 +35,13 @@ class Wallets:
         """The person's accounts, one per asset; none before the first receipt."""
         async with self._db.connection() as connection:
             return await ledger.wallet(connection, person.tenant_id, person.person_id)
+
+    async def accounts_of(self, operator: Principal, person_id: UUID) -> list[Account]:
+        """The same of somebody in the operator's tenant. Raises NotFound."""
+        if await self._people.find(operator.tenant_id, person_id) is None:
+            raise NotFound("there is nobody with this id")
+        async with self._db.connection() as connection:
+            return await ledger.wallet(connection, operator.tenant_id, person_id)
 
     async def statement(
         self,
@@ -49,13 +59,20 @@ class Wallets:
             account_id = await self._find(tx, person, asset)
             if account_id is None:
                 return []
-            return await ledger.statement(tx, account_id, before=before, limit=limit, since=since, until=until)
+            return await ledger.statement(
+                tx,
+                account_id,
+                before=before,
+                limit=limit,
+                since=_within_reach(since) if since else None,
+                until=_within_reach(until) if until else None,
+            )
 
     async def balance_at(self, person: Principal, asset: str, at: datetime) -> int:
         """The balance at a time in the past, in minor units; 0 before there was an account."""
         async with self._db.transaction() as tx:
             account_id = await self._find(tx, person, asset)
-            return await ledger.balance_at(tx, account_id, at) if account_id else 0
+            return await ledger.balance_at(tx, account_id, _within_reach(at)) if account_id else 0
 
     async def counterparties(self, person: Principal, entries: Sequence[Entry]) -> dict[UUID, Payee | None]:
         """Whose the other side of each entry is, by its account; None for the bank's own accounts."""
@@ -87,6 +104,12 @@ class Wallets:
     async def _find(self, tx: Tx, person: Principal, asset: str) -> UUID | None:
         key = (person.tenant_id, person.person_id, asset)
         return (await ledger.find_wallets(tx, [key])).get(key)
+
+
+def _within_reach(at: datetime) -> datetime:
+    """The time, or the end of ours when it lies beyond: at the ends of the calendar no other zone
+    can express it. Nothing was written before the one or will be after the other."""
+    return min(max(at, _EARLIEST), _LATEST)
 
 
 def reserve_of(tenant_id: int, asset: str) -> UUID:
