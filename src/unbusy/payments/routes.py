@@ -111,7 +111,7 @@ async def see_payment(request: Request, payment_id: FromPath[str], wait: Wait = 
     """With `wait`, the answer comes once the payment is final, or after so many seconds."""
     payment = await request.part(Payments).wait(request.principal, _id("pay", payment_id), wait or 0)
     view = await request.part(Views).payment(payment, request.principal, request.language)
-    return answer_if_changed(request, view, etag(view.id, payment.updated_at, request.language))
+    return answer_if_changed(request, view, etag(view.id, payment.updated_at, view.place, request.language))
 
 
 @get("/v1/payments/{payment_id:str}/receipt", opt=PEOPLE, summary="See a payment's receipt", tags=["payments"])

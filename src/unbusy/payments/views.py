@@ -17,12 +17,15 @@ from unbusy.payments.service import Payments
 from unbusy.people import Payee, People
 from unbusy.reasons import Reason
 
+# The end twice, because Python's `$` also matches before a line break that comes last.
+_ONE_LINE = r"^[^\u0000-\u001f\u007f]*$(?!\n)"
+
 Amount = Annotated[int, Meta(ge=1, le=money.MAX_AMOUNT, description="In minor units of the asset: 1250 is 12.50 EUR.")]
 Asset = Annotated[str, Meta(pattern=money.ASSET_PATTERN, description="An ISO 4217 code, or another registered asset.")]
 Whom = Annotated[str, Meta(min_length=1, max_length=64, description="A handle such as `@ming`, or a person's id.")]
 Note = Annotated[
     str,
-    Meta(max_length=140, pattern=r"^[^\u0000-\u001f\u007f]*$", description="One line for both sides."),
+    Meta(max_length=140, pattern=_ONE_LINE, description="One line for both sides."),
 ]
 
 
@@ -191,7 +194,10 @@ class Views:
             id=id,
             status=payment.status,
             money=Money(
-                _MONEY_STATE.get(payment.status, "not_moved"), payment.amount, payment.asset, payment.updated_at
+                _MONEY_STATE.get(payment.status, "not_moved"),
+                payment.amount,
+                payment.asset,
+                payment.completed_at or payment.updated_at,
             ),
             retry=Retry(page.safe, page.same_key) if page else _RETRY[payment.status],
             message=message(
