@@ -26,20 +26,21 @@ from unbusy.settings import Settings
 
 TENANT = 1
 SECRET = b"a secret of tests, long enough to be one"
-HASH = people.hash_password("correct horse battery", people.Cost(memory_kib=8, passes=1, lanes=1))
+PASSWORD = "correct horse battery"
+HASH = people.hash_password(PASSWORD, people.Cost(memory_kib=8, passes=1, lanes=1))
 
 
 class MovableClock:
-    """Begins at noon in the middle of a month, runs as time does, and can be moved."""
+    """Begins at noon in the middle of a month, unless told otherwise, runs as time does, and can be moved."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: datetime = datetime(2026, 3, 10, 12, tzinfo=UTC)) -> None:
         self._began = time.monotonic()
-        self._noon = datetime(2026, 3, 10, 12, tzinfo=UTC)
+        self._begin = begin
         self._moved = timedelta()
         self._set = timedelta()
 
     def now(self) -> datetime:
-        return self._noon + timedelta(seconds=time.monotonic() - self._began) + self._moved + self._set
+        return self._begin + timedelta(seconds=time.monotonic() - self._began) + self._moved + self._set
 
     def monotonic(self) -> float:
         return time.monotonic() + self._moved.total_seconds()
@@ -144,10 +145,10 @@ class Gateway:
 class Bank:
     """One database, and what the story opens on it."""
 
-    def __init__(self, url: str, db: Database) -> None:
+    def __init__(self, url: str, db: Database, clock: MovableClock | None = None) -> None:
         self.url = url
         self.db = db
-        self.clock = MovableClock()
+        self.clock = clock or MovableClock()
         self.ids = Ids(self.clock)
         self._gateways: list[Gateway] = []
         self._settlement = Settlement(ids=self.ids, settings=Settings())
