@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 from collections.abc import Callable
 
@@ -17,6 +18,11 @@ from unbusy.settings import Settings
 
 # Connections that wait to be accepted while a gateway is busy or being replaced.
 _BACKLOG = 2048
+# Longer than balancers keep an idle connection (60 s), so that it is never we who close one that
+# is just being used again.
+_KEEP_ALIVE_S = 75
+# Open files of a process, nearly all of them connections. Many systems begin with 1,024.
+_OPEN_FILES = 65_536
 # How long a gateway that was told to stop goes on with what is under way.
 _FINISH_S = 10
 
@@ -42,6 +48,7 @@ def address(listener: socket.socket) -> str:
 
 def run(settings: Settings, url: str, secret: bytes, listener: socket.socket, started: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT. `url` is the database's; `started` is called when requests are answered."""
+    _allow_many_connections()
     uvloop.run(_run(settings, url, secret, listener, started))
 
 
@@ -73,9 +80,17 @@ async def _run(
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_FINISH_S,
     )
     await _Server(config, application, started).serve(sockets=[listener])
+
+
+def _allow_many_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Server(uvicorn.Server):

@@ -39,10 +39,32 @@ _WATCHED = {signal.SIGCHLD, *_STOP_SIGNALS}
 # A child that dies before it serves is tried again after a pause that doubles up to this.
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+# A database server that ran for so long had begun well.
+_A_LIFE_S = 1.0
 # How often to look whether a child that is starting serves yet.
 _GLANCE_S = 0.02
 # Gateways finish what is under way within ten seconds by themselves.
 _STOP_TIMEOUT_S = 12.0
+
+
+class _Pause:
+    """The time before the next attempt: none after a life, a growing one after each that was none.
+
+    One that served is replaced at once, however short its life: only one that cannot even begin
+    would keep the machine busy with its attempts.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._over_at = 0.0
+
+    def begin(self, *, has_lived: bool) -> None:
+        self._seconds = 0.0 if has_lived else min(max(_FIRST_PAUSE_S, 2 * self._seconds), _LONGEST_PAUSE_S)
+        self._over_at = time.monotonic() + self._seconds
+
+    def left(self) -> float:
+        """Seconds until it is over."""
+        return max(0.0, self._over_at - time.monotonic())
 
 
 class Child:
@@ -59,20 +81,19 @@ class Child:
         self.is_stillborn = False
         self._has_served = False
         self._main = main
-        self._pause_s = 0.0
-        self._due_at = 0.0
+        self._pause = _Pause()
         self._news = -1
         self._was_told = False
 
     @property
     def is_due(self) -> bool:
-        return self.pid is None and time.monotonic() >= self._due_at
+        return self.pid is None and not self._pause.left()
 
     @property
     def due_in(self) -> float | None:
         """Seconds until there is something to do about it, None when only its death would be news."""
         if self.pid is None:
-            return max(0.0, self._due_at - time.monotonic())
+            return self._pause.left()
         return None if self.serves else _GLANCE_S
 
     def fork(self) -> None:
@@ -114,10 +135,7 @@ class Child:
         if not self._was_told:
             log.warning("process_ended", process=self.name, pid=self.pid, code=os.waitstatus_to_exitcode(status))
         telemetry.forget_process(self.pid)
-        # One that served is replaced at once, however short its life: only one that cannot even
-        # begin would keep the machine busy with its attempts.
-        self._pause_s = 0.0 if self.serves else min(max(_FIRST_PAUSE_S, 2 * self._pause_s), _LONGEST_PAUSE_S)
-        self._due_at = time.monotonic() + self._pause_s
+        self._pause.begin(has_lived=self.serves)
         self._has_served |= self.serves
         self.is_stillborn = not self._has_served
         self.pid, self.serves = None, False
@@ -133,7 +151,8 @@ class Supervisor:
         self._children = [*gateways, worker]
         self._server = server
         self._record = data / "processes.json"
-        self._server_due_at = 0.0
+        self._server_pause = _Pause()
+        self._server_began_at = time.monotonic()
 
     def run(self, when_serving: Callable[[], None]) -> None:
         """Start the children and watch over them until a signal says stop.
@@ -182,22 +201,22 @@ class Supervisor:
             self._write_record()
 
     def _tend_server(self) -> bool:
-        if self._server is None or self._server.is_running or time.monotonic() < self._server_due_at:
+        if self._server is None or self._server.is_running or self._server_pause.left():
             return False
         log.warning("process_ended", process="postgres", pid=self._server.pid)
-        self._server_due_at = time.monotonic() + _FIRST_PAUSE_S
+        self._server_pause.begin(has_lived=time.monotonic() - self._server_began_at > _A_LIFE_S)
+        self._server_began_at = time.monotonic()
         try:
             self._server.start_again()
         except SetupError as error:
             log.error("postgres_does_not_start", why=str(error))
-            self._server_due_at = time.monotonic() + _LONGEST_PAUSE_S
         return True
 
     def _nap(self) -> float | None:
         """How long nothing is to be done unless a signal comes; None is for ever."""
         waits = [due for child in self._children if (due := child.due_in) is not None]
         if self._server and not self._server.is_running:
-            waits.append(max(0.0, self._server_due_at - time.monotonic()))
+            waits.append(self._server_pause.left())
         return min(waits, default=None)
 
     def _stop(self, watched: set[signal.Signals]) -> None:
