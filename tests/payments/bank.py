@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -206,6 +207,21 @@ class Bank:
     async def settle_queued(self, limit: int = 100) -> int:
         """What the worker does, once."""
         return await self.db.run(lambda tx: payments.settle_queued(tx, self._settlement, self.clock.now(), limit))
+
+    @asynccontextmanager
+    async def standing_still(self) -> AsyncGenerator[None]:
+        """Nobody who has paid before gets further with a payment."""
+        async with self.db.transaction() as tx:
+            await tx.execute("SELECT FROM payments.profiles FOR UPDATE")
+            yield
+
+    async def begun(self) -> None:
+        """Wait until a batch stands before that lock."""
+        waiting = """
+            SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+        """
+        while not await self.as_superuser(waiting):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
 
     async def count(self, table: str) -> int:
         """How many rows a table has."""

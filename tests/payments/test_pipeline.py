@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
@@ -30,23 +28,6 @@ def order(gateway: Gateway, payer: Principal, payee: Principal, amount: int) -> 
         key=gateway.key(),
         fingerprint=fingerprint(amount),
     )
-
-
-@asynccontextmanager
-async def standing_still(bank: Bank, payer: Principal) -> AsyncGenerator[None]:
-    """Nobody gets further with a payment of this payer, who has paid before."""
-    async with bank.db.transaction() as tx:
-        await tx.execute("SELECT FROM payments.profiles WHERE person_id = $1 FOR UPDATE", payer.person_id)
-        yield
-
-
-async def begun(bank: Bank) -> None:
-    """Wait until a batch stands before the lock."""
-    waiting = """
-        SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-    """
-    while not await bank.as_superuser(waiting):  # noqa: ASYNC110 - it tells nobody
-        await asyncio.sleep(0.01)
 
 
 async def test_a_batch_may_mix_tenants(bank: Bank, gateway: Gateway) -> None:
@@ -83,9 +64,9 @@ async def test_a_full_line(bank: Bank) -> None:
     gateway = await bank.gateway(pipeline_queue=2)
     ming, mei = await bank.person("ming", 100), await bank.person("mei")
     await gateway.pay(ming, mei, 1)
-    async with standing_still(bank, ming):
+    async with bank.standing_still():
         first = asyncio.create_task(gateway.pay(ming, mei, 10))
-        await begun(bank)
+        await bank.begun()
         waiting = [asyncio.create_task(gateway.pay(ming, mei, 10)) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(DeadlineUnreachable, match="too many"):
@@ -98,9 +79,9 @@ async def test_not_begun_after_the_deadline(bank: Bank, gateway: Gateway) -> Non
     """Who waits behind a batch that takes too long is told in time that nothing was done, and nothing is."""
     ming, mei = await bank.person("ming", 100), await bank.person("mei")
     await gateway.pay(ming, mei, 1)
-    async with standing_still(bank, ming):
+    async with bank.standing_still():
         first = asyncio.create_task(gateway.pay(ming, mei, 10))
-        await begun(bank)
+        await bank.begun()
         with pytest.raises(DeadlineUnreachable):
             await asyncio.wait_for(gateway.answer(ming, mei, 10, within=0.1, key="late"), 5)
     await first
@@ -112,9 +93,9 @@ async def test_a_deadline_that_passes_during_the_work(bank: Bank, gateway: Gatew
     """Then nobody knows: the same key tells, and finds what was done."""
     ming, mei = await bank.person("ming", 100), await bank.person("mei")
     await gateway.pay(ming, mei, 1)
-    async with standing_still(bank, ming):
+    async with bank.standing_still():
         late = asyncio.create_task(gateway.answer(ming, mei, 10, within=0.2, key="late"))
-        await begun(bank)
+        await bank.begun()
         with pytest.raises(LedgerUnavailable, match="same key"):
             await asyncio.wait_for(late, 5)
     payment, replayed = await gateway.answer(ming, mei, 10, key="late")
@@ -126,9 +107,9 @@ async def test_whoever_has_gone_is_not_served(bank: Bank, gateway: Gateway) -> N
     """Work whose caller has gone before it began is not begun."""
     ming, mei = await bank.person("ming", 100), await bank.person("mei")
     await gateway.pay(ming, mei, 1)
-    async with standing_still(bank, ming):
+    async with bank.standing_still():
         first = asyncio.create_task(gateway.pay(ming, mei, 10))
-        await begun(bank)
+        await bank.begun()
         gone = asyncio.create_task(gateway.pay(ming, mei, 20))
         await asyncio.sleep(0)
         gone.cancel()
