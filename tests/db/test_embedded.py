@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -59,9 +60,9 @@ def directory() -> Generator[Path]:
         yield path
 
 
-def start_in_another_process(directory: Path, *user: int) -> tuple[subprocess.Popen[str], int]:
+def start_in_another_process(directory: Path, *user: int, **environment: str) -> tuple[subprocess.Popen[str], int]:
     command = [sys.executable, "-c", START_AND_WAIT, str(directory), *map(str, user)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/")
+    process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, text=True, cwd="/")
     assert process.stdout is not None
     return process, int(process.stdout.readline() or 0)
 
@@ -204,6 +205,23 @@ def test_root_may_keep_the_database_behind_a_closed_door(directory: Path) -> Non
         server.start_again()
     finally:
         server.stop()
+
+
+@needs_root
+def test_root_may_keep_everything_behind_a_closed_door(directory: Path) -> None:
+    """Also where PostgreSQL itself is installed below /root, as after a clone into root's home."""
+    package = binary("postgres").parents[2]
+    for folder in package.parent.glob(f"{package.name}*"):
+        shutil.copytree(folder, directory / "installed" / folder.name)
+    directory.chmod(0o700)
+    process, postmaster = start_in_another_process(
+        directory / "wallet", PYTHONPATH=str(directory / "installed"), PYTHONDONTWRITEBYTECODE="1"
+    )
+    try:
+        assert Path(f"/proc/{postmaster}").stat().st_uid != 0
+        assert str(directory / "installed").encode() in Path(f"/proc/{postmaster}/cmdline").read_bytes()
+    finally:
+        end(process, signal.SIGTERM)
 
 
 @needs_root

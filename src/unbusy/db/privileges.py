@@ -18,12 +18,14 @@ from typing import NamedTuple
 
 from unbusy.errors import SetupError
 
-# From linux/prctl.h and linux/capability.h.
+# From linux/prctl.h, linux/securebits.h and linux/capability.h.
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
+_CAP_SETPCAP = 8
 # The narrow one first; containers usually have only the wide one.
 _CAP_DAC_READ_SEARCH = 2
 _CAP_DAC_OVERRIDE = 1
@@ -79,8 +81,9 @@ def _privilege_needed(owner: Owner, paths: Iterable[Path]) -> int | None:
     closed = next((folder for path in paths for folder in path.parents if not _may_enter(folder, owner)), None)
     if closed is None:
         return None
+    permitted = _permitted()
     for privilege in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE):
-        if _permitted() & 1 << privilege:
+        if permitted >> privilege & permitted >> _CAP_SETPCAP & 1:
             return privilege
     raise SetupError(
         f"started as root, the database runs as user {owner.name!r}, who may not enter {closed}: "
@@ -107,7 +110,9 @@ def _permitted() -> int:
 
 def _change_user(owner: Owner, privilege: int | None) -> None:
     if privilege is not None:
-        _prctl(_PR_SET_KEEPCAPS, 1)
+        # Else the change of user would take the privilege away, and access(2), by which PostgreSQL
+        # looks at its own programs, would not count it.
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setgid(owner.gid)
     os.setuid(owner.uid)
