@@ -21,6 +21,8 @@ MOST_BODY = 64 * 1024
 # the answer: closing on somebody who is still sending loses it.
 MOST_DRAINED = 16 * 1024 * 1024
 
+MISSING = "a JSON body is missing"
+
 _SWEEP_EVERY_S = 0.5
 
 # Characters of what was sent that a problem repeats.
@@ -88,6 +90,8 @@ def decode(scope: Scope, body: bytes, type: Any) -> Any:
 
     Raises UnsupportedMediaType, or Invalid naming the field that is wrong.
     """
+    if not body:
+        raise Invalid(MISSING, field="body")
     media_type = header(scope, b"content-type").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType("send the body as JSON, with 'Content-Type: application/json'", field="body")

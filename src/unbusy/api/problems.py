@@ -23,7 +23,7 @@ from litestar.types import Scope, Send
 
 from unbusy import telemetry
 from unbusy.api.answers import Answer
-from unbusy.api.bodies import TooLarge, UnsupportedMediaType
+from unbusy.api.bodies import MISSING, TooLarge, UnsupportedMediaType
 from unbusy.api.scope import header, request_id
 from unbusy.api.texts import Language, choose_language, reason_pages
 from unbusy.errors import (
@@ -246,11 +246,13 @@ def _field_errors(error: ValidationException, names: dict[str, str]) -> tuple[Fi
 
 def _field_error(key: str, message: str, names: dict[str, str]) -> FieldError:
     if key == "data":
-        return FieldError("body", "a JSON body is missing")
+        return FieldError("body", MISSING)
     return FieldError(names.get(key, key), message)
 
 
 def _sum_up(errors: Sequence[FieldError]) -> str:
+    if len(errors) == 1 and errors[0].detail == MISSING:
+        return MISSING
     return "; ".join(f"{error.field}: {error.detail}" for error in errors)
 
 

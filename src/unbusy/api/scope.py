@@ -37,3 +37,8 @@ def header(scope: Scope, name: bytes) -> str:
     if headers is None:  # it did not come through the edge
         headers = dict(scope["headers"])
     return headers.get(name, b"").decode("latin-1")
+
+
+def repeats_a_header(scope: Scope) -> bool:
+    """Whether a header is there on several lines; `header` then gives the last."""
+    return len(cast("dict[str, Any]", scope)[_HEADERS]) < len(cast("list[object]", scope["headers"]))

@@ -65,7 +65,7 @@ class _Hot:
 
     def read(self, scope: HTTPScope) -> dict[str, str] | None:
         """The parameters from the headers; None when one is not as it should be."""
-        if scope["query_string"]:
+        if scope["query_string"] or scopes.repeats_a_header(scope):
             return None
         read: dict[str, str] = {}
         for name in self._names:
