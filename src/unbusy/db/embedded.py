@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import stat
@@ -123,7 +124,7 @@ class Server:
         give_up_at = time.monotonic() + _START_TIMEOUT_S
         while not asyncio.run(_ensure_database(self.url("postgres"))):
             if not self.is_running:
-                raise SetupError(f"PostgreSQL did not start: {_last_line(self._home.log)}")
+                raise SetupError(f"PostgreSQL did not start: {_last_words(self._home.log)}")
             if time.monotonic() > give_up_at:
                 raise SetupError(f"PostgreSQL did not answer within {_START_TIMEOUT_S:.0f} seconds")
             time.sleep(0.03)
@@ -249,8 +250,8 @@ def _initialise(fresh: Path, owner: Owner | None) -> None:
         preexec_fn=privileges.become(owner, (command[0], fresh)),
     )
     if made.returncode != 0:
-        said = (made.stderr or made.stdout).decode(errors="replace").strip()
-        raise SetupError(f"cannot make the database in {fresh.parent}: {said}")
+        said = (made.stderr or made.stdout).decode(errors="replace").splitlines()
+        raise SetupError(f"cannot make the database in {fresh.parent}: {said[0]}")
 
 
 def _clear_remains(home: _Home) -> None:
@@ -379,6 +380,8 @@ async def _ensure_database(url: str) -> bool:
     return True
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    return lines[-1] if lines else "its log is empty"
+def _last_words(log: Path) -> str:
+    """Why the server ended, as it said itself: not that it ends, nor that we asked it too early."""
+    lines = log.read_text(errors="replace").splitlines() or ["its log is empty"]
+    telling = [line for line in lines if re.search("FATAL|PANIC", line) and "the database system is" not in line]
+    return telling[-1] if telling else lines[-1]
