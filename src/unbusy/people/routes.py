@@ -18,6 +18,8 @@ from unbusy.people.model import NewPerson, Person, PersonLanguage, PersonRole, P
 from unbusy.people.service import People
 
 ANYONE = allow(Role.anyone)
+# Anyone may try, and is told when it was no proof of who they are.
+PROVING = allow(Role.anyone, problems=(401,))
 SIGNED_IN = allow(Role.customer, Role.merchant, Role.operator)
 OPERATORS = allow(Role.operator)
 
@@ -136,7 +138,7 @@ async def sign_up(request: Request, data: JSONBody[NewCustomer]) -> Answer[Perso
     return Answer(_person(person), status_code=201, headers=_NO_STORE)
 
 
-@post("/v1/sessions", opt=ANYONE, summary="Sign in", tags=["people"])
+@post("/v1/sessions", opt=PROVING, summary="Sign in", tags=["people"])
 async def sign_in(request: Request, data: JSONBody[Credentials]) -> Answer[SessionView]:
     """Attempts that fail make the next one wait, longer each time. Whether it is the identifier or
     the password that is wrong is not told."""
@@ -146,7 +148,7 @@ async def sign_in(request: Request, data: JSONBody[Credentials]) -> Answer[Sessi
     return Answer(_session(signed_in), status_code=201, headers=_NO_STORE)
 
 
-@post("/v1/sessions/refresh", opt=ANYONE, summary="Get new tokens", tags=["people"])
+@post("/v1/sessions/refresh", opt=PROVING, summary="Get new tokens", tags=["people"])
 async def refresh(request: Request, data: JSONBody[Renewal]) -> Answer[SessionView]:
     """A refresh token is good once. Used again within ten seconds, as when an answer was lost, it
     gets the same successor; later, the session ends, because somebody else has the token too."""
