@@ -23,7 +23,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
-from unbusy.db import Database, Tx
+from unbusy.db import Database
 from unbusy.ledger import AccountState, Kind, NewAccount, Outcome, Port, Posted, Transfer
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -159,11 +159,6 @@ class Story:
         for field, value in _fields(rest).items():
             seen = shown[field]
             _expect(f"{line} ({field})", "none" if seen is None else str(seen), value)
-
-
-async def balance(port: Port, tx: Tx, name: str) -> int:
-    """What is posted to the account of that name."""
-    return (await port.accounts(tx, [id_of(name)]))[id_of(name)].posted
 
 
 def _lines(text: str) -> Iterator[str]:

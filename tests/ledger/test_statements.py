@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from tests.ledger.story import NOON, Story, id_of
 
 from unbusy import ledger
-from unbusy.ledger import Entry, Kind, Transfer
+from unbusy.ledger import MAX_ENTRIES, Entry, Kind, Transfer
 
 SECOND = timedelta(seconds=1)
+BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 DAY = """
     account BANK
@@ -71,19 +72,18 @@ async def test_amounts_add_up_to_the_balance(story: Story) -> None:
 async def test_pages_follow_each_other_without_gap(story: Story) -> None:
     """The number of the last entry is where the next page begins."""
     await story.act(DAY)
-    page, numbers = await _statement(story, "A", limit=4), list[int]()
-    while page:
-        numbers += [entry.number for entry in page]
-        page = await _statement(story, "A", before=page[-1].number, limit=4)
-    assert numbers == [6, 5, 4, 3, 2, 1]
+    first = await _statement(story, "A", limit=4)
+    second = await _statement(story, "A", before=first[-1].number, limit=4)
+    assert [entry.number for entry in first + second] == [6, 5, 4, 3, 2, 1]
+    assert await _statement(story, "A", before=second[-1].number) == []
     assert await _statement(story, "A", before=0) == []
     assert await _statement(story, "NOBODY") == []
 
 
 async def test_a_page_has_its_bounds(story: Story) -> None:
-    """A page has one to a hundred entries."""
+    """A page has at least one entry, and no more than one over a hundred."""
     await story.act("account A")
-    for limit in (0, 101):
+    for limit in (0, MAX_ENTRIES + 1):
         with pytest.raises(AssertionError):
             await _statement(story, "A", limit=limit)
 
@@ -98,6 +98,8 @@ async def test_a_page_has_its_bounds(story: Story) -> None:
         (NOON + 3 * SECOND, None, None, []),
         (None, NOON, None, []),
         (NOON + 2 * SECOND, NOON + SECOND, None, []),
+        (BEGINNING, END, None, [6, 5, 4, 3, 2, 1]),
+        (END, BEGINNING, None, []),
         (NOON + SECOND, None, 5, [4, 3, 2]),
         (None, NOON + 2 * SECOND, 3, [2, 1]),
         (None, NOON + SECOND, 5, [1]),

@@ -31,7 +31,7 @@ _STATE_AFTER = {_CAPTURE: "captured", _VOID: "voided", _EXPIRE: "expired"}
 _HOLD_IS = {"captured": Refusal.hold_captured, "voided": Refusal.hold_voided, "expired": Refusal.hold_expired}
 _FIELDS = tuple(name for name in Transfer.__struct_fields__ if name != "id")
 
-# A row of ledger.transfers, in the order of `sql.write`.
+# The fields of the database's type `ledger.new_transfer`, in order.
 TransferRow = tuple[Any, ...]
 
 

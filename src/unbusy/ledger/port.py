@@ -15,7 +15,7 @@ from uuid import UUID
 from unbusy.db import Connection, Tx
 from unbusy.findings import Finding
 from unbusy.ledger.accounts import Account, AccountRefusal, AccountState, NewAccount
-from unbusy.ledger.statements import Entry
+from unbusy.ledger.statements import MAX_ENTRIES, Entry
 from unbusy.ledger.transfers import Outcome, Transfer
 
 
@@ -37,7 +37,7 @@ class Port(Protocol):
         account_id: UUID,
         *,
         before: int | None = None,
-        limit: int = 100,
+        limit: int = MAX_ENTRIES,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[Entry]: ...

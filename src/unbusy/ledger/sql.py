@@ -286,8 +286,10 @@ async def entries(
     )
 
 
-async def position_at(connection: Connection, account_id: UUID, at: datetime) -> tuple[int, int]:
-    """The account's running number and balance at a time: (0, 0) before its first transfer.
+async def position_at(connection: Connection, account_id: UUID, at: datetime, *, included: bool) -> tuple[int, int]:
+    """The account's running number and balance just before a time, or with that moment included.
+
+    (0, 0) before its first transfer.
 
     The time of an account never runs backwards, so its numbers are searched by halves: forty
     probes of an index find the place among a million million transfers.
@@ -297,9 +299,9 @@ async def position_at(connection: Connection, account_id: UUID, at: datetime) ->
         WITH RECURSIVE search (low, high, balance) AS (
             SELECT 0::bigint, running_number, 0::bigint FROM ledger.accounts WHERE id = $1
              UNION ALL
-            SELECT CASE WHEN t.posted_at <= $2 THEN middle.number ELSE low END,
-                   CASE WHEN t.posted_at <= $2 THEN high ELSE middle.number - 1 END,
-                   CASE WHEN t.posted_at <= $2 THEN t.balance ELSE search.balance END
+            SELECT CASE WHEN side.is_past THEN middle.number ELSE low END,
+                   CASE WHEN side.is_past THEN high ELSE middle.number - 1 END,
+                   CASE WHEN side.is_past THEN t.balance ELSE search.balance END
               FROM search
              CROSS JOIN LATERAL (SELECT low + (high - low + 1) / 2 AS number) middle
              CROSS JOIN LATERAL (
@@ -309,12 +311,14 @@ async def position_at(connection: Connection, account_id: UUID, at: datetime) ->
                 SELECT posted_at, credit_balance FROM ledger.transfers
                  WHERE credit_id = $1 AND credit_number = middle.number
              ) t
+             CROSS JOIN LATERAL (SELECT t.posted_at < $2 OR (t.posted_at = $2 AND $3) AS is_past) side
              WHERE low < high
         )
         SELECT low, balance FROM search ORDER BY high - low LIMIT 1
         """,
         account_id,
         at,
+        included,
     )
     return (row[0], row[1]) if row else (0, 0)
 

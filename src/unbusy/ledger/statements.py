@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct, convert
@@ -13,9 +13,6 @@ from unbusy.ledger.transfers import Kind
 
 # A page of a hundred, and one more that tells whether there is a next.
 MAX_ENTRIES = 101
-
-# The smallest step of a time in the database: "before" is "up to and including one less".
-_INSTANT = timedelta(microseconds=1)
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -51,17 +48,17 @@ async def statement(
     """
     assert 0 < limit <= MAX_ENTRIES
     if until is not None:
-        last, _ = await sql.position_at(tx, account_id, until - _INSTANT)
+        last, _ = await sql.position_at(tx, account_id, until, included=False)
         before = last + 1 if before is None else min(before, last + 1)
     after = 0
     if since is not None:
-        after, _ = await sql.position_at(tx, account_id, since - _INSTANT)
+        after, _ = await sql.position_at(tx, account_id, since, included=False)
     return [_entry(row) for row in await sql.entries(tx, account_id, before, after, limit)]
 
 
 async def balance_at(tx: Tx, account_id: UUID, at: datetime) -> int:
     """What was posted to the account up to and including `at`; 0 for an unknown one."""
-    _, balance = await sql.position_at(tx, account_id, at)
+    _, balance = await sql.position_at(tx, account_id, at, included=True)
     return balance
 
 
