@@ -133,7 +133,8 @@ def test_a_stale_pid_file_does_not_hold_up_the_start(made: Path) -> None:
     bystander = subprocess.Popen(["sleep", "60"])
     try:
         for pid in (bystander.pid, 2**22 - 1):
-            (made / "postgres" / "postmaster.pid").write_text(f"{pid}\n{made}/postgres\n1\n5432\n")
+            for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+                (made / "postgres" / name).write_text(f"{pid}\n{made}/postgres\n1\n5432\n")
             server = Server.start(made, options=QUICK)
             assert answer(server.url()) == 42
             server.stop()

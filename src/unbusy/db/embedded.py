@@ -36,6 +36,7 @@ from unbusy.db.privileges import Owner
 from unbusy.errors import SetupError
 
 _PORT = 5432
+_SOCKET = f".s.PGSQL.{_PORT}"
 _SUPERUSER = "postgres"
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
@@ -166,7 +167,7 @@ class _Home:
     @property
     def sockets(self) -> Path:
         """Directory of the socket: the data's own, or a short one when that path is too long."""
-        if len(str(self.data)) <= _LONGEST_SOCKET_PATH - len(f"/.s.PGSQL.{_PORT}"):
+        if len(str(self.data)) <= _LONGEST_SOCKET_PATH - len(f"/{_SOCKET}"):
             return self.data
         return Path(tempfile.gettempdir()) / self.cluster_name
 
@@ -259,8 +260,8 @@ def _clear_remains(home: _Home) -> None:
 
     A postmaster that lost us is stopping cleanly by itself and is waited for; backends that lost
     their postmaster are killed: none of them can commit any more, and a new server may not start
-    beside them. Then the pid file goes, which PostgreSQL itself would respect when its number has
-    since been given to another process.
+    beside them. Then the pid files of data and socket go, which PostgreSQL itself would respect
+    when their number has since been given to another process.
     """
     pid_file = home.data / "postmaster.pid"
     lines = pid_file.read_text().splitlines() if pid_file.exists() else []
@@ -274,7 +275,8 @@ def _clear_remains(home: _Home) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
-    pid_file.unlink(missing_ok=True)
+    for left_over in (pid_file, home.sockets / f"{_SOCKET}.lock"):
+        left_over.unlink(missing_ok=True)
 
 
 def _stop_orphan(postmaster: int) -> None:
