@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.payments.bank import Bank, Gateway, somebody_else
+from tests.payments.bank import Bank, Gateway, fingerprint, somebody_else
 
 from unbusy.api import Principal
-from unbusy.errors import Conflict, Forbidden, KeyReused, NotFound
+from unbusy.clock import Deadline
+from unbusy.errors import Conflict, DeadlineUnreachable, Forbidden, KeyReused, NotFound
 from unbusy.ledger import AccountState
 from unbusy.payments import Payment, Status
 from unbusy.reasons import Reason
@@ -134,3 +135,20 @@ async def test_of_what_moved_no_money(bank: Bank, gateway: Gateway, ming: Princi
         with pytest.raises(Forbidden):
             await gateway.refund(ming, payment)
     assert await bank.count("payments.refunds") == 0
+
+
+async def test_not_begun_after_the_deadline(
+    bank: Bank, gateway: Gateway, ming: Principal, mei: Principal, paid: Payment
+) -> None:
+    """Nothing is begun for a caller who no longer waits; the key stays good."""
+    gone = Deadline(bank.clock, 0)
+    queued = await gateway.queue(ming, mei, 1)
+    for attempt in (
+        gateway.payments.refund(mei, paid.id, 10, "", key="k", fingerprint=fingerprint(paid.id, 10), deadline=gone),
+        gateway.payments.cancel(ming, queued.id, gone),
+        gateway.requests.ask(mei, "@ming", 1, "EUR", "", open_for=None, key="k", fingerprint=b"", deadline=gone),
+    ):
+        with pytest.raises(DeadlineUnreachable):
+            await attempt
+    assert await bank.count("payments.refunds") + await bank.count("payments.requests") == 0
+    assert (await gateway.refund(mei, paid, 10, key="k")).status is Status.completed

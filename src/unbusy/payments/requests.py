@@ -40,6 +40,7 @@ class Requests:
         open_for: timedelta | None,
         key: str,
         fingerprint: bytes,
+        deadline: Deadline | None = None,
     ) -> tuple[MoneyRequest, bool]:
         """Ask a handle or a person's id for `amount` minor units.
 
@@ -74,7 +75,7 @@ class Requests:
             await sql.store_request(tx, new)
             return new, False
 
-        return await self._db.run(work)
+        return await self._db.run(work, deadline)
 
     async def find(self, person: Principal, request_id: UUID) -> MoneyRequest:
         """A request this person made or was asked with. Raises NotFound, also for other people's."""
@@ -111,15 +112,17 @@ class Requests:
         )
         return await self._payments.submit(order, deadline)
 
-    async def decline(self, payer: Principal, request_id: UUID) -> MoneyRequest:
+    async def decline(self, payer: Principal, request_id: UUID, deadline: Deadline | None = None) -> MoneyRequest:
         """Say no to a request. Raises NotFound, Forbidden for its maker, and Conflict once it has ended."""
-        return await self._end(payer, request_id, RequestStatus.declined)
+        return await self._end(payer, request_id, RequestStatus.declined, deadline)
 
-    async def withdraw(self, requester: Principal, request_id: UUID) -> MoneyRequest:
+    async def withdraw(self, requester: Principal, request_id: UUID, deadline: Deadline | None = None) -> MoneyRequest:
         """Take back a request. Raises NotFound, Forbidden for who was asked, and Conflict once it has ended."""
-        return await self._end(requester, request_id, RequestStatus.cancelled)
+        return await self._end(requester, request_id, RequestStatus.cancelled, deadline)
 
-    async def _end(self, person: Principal, request_id: UUID, status: RequestStatus) -> MoneyRequest:
+    async def _end(
+        self, person: Principal, request_id: UUID, status: RequestStatus, deadline: Deadline | None
+    ) -> MoneyRequest:
         async def work(tx: Tx) -> MoneyRequest:
             request = (await sql.lock_requests(tx, [request_id])).get(request_id)
             if request is None or person.person_id not in (request.requester_id, request.payer_id):
@@ -135,7 +138,7 @@ class Requests:
             await sql.close_requests(tx, [request_id], status, now)
             return msgspec.structs.replace(request, status=status, updated_at=now)
 
-        return await self._db.run(work)
+        return await self._db.run(work, deadline)
 
 
 async def expire_requests(tx: Tx, now: datetime, limit: int) -> int:

@@ -132,7 +132,7 @@ async def see_receipt(request: Request, payment_id: FromPath[str]) -> Answer[Pay
 )
 async def cancel(request: Request, payment_id: FromPath[str]) -> Answer[PaymentView]:
     """Possible until it has begun; doing it twice is the same as once."""
-    payment = await request.part(Payments).cancel(request.principal, _id("pay", payment_id))
+    payment = await request.part(Payments).cancel(request.principal, _id("pay", payment_id), request.deadline)
     return Answer(await request.part(Views).payment(payment, request.principal, request.language))
 
 
@@ -149,6 +149,7 @@ async def refund(
         data.note,
         key=idempotency_key,
         fingerprint=fingerprint(f"POST /v1/payments/{payment_id}/refunds", data),
+        deadline=request.deadline,
     )
     payment = await payments.find(request.principal, id)
     views = await request.part(Views).refunds([made], [payment], request.principal, request.language)
@@ -177,6 +178,7 @@ async def ask(request: Request, data: JSONBody[NewRequest], idempotency_key: Ide
         open_for=timedelta(days=data.expires_in_days) if data.expires_in_days else None,
         key=idempotency_key,
         fingerprint=fingerprint("POST /v1/requests", data),
+        deadline=request.deadline,
     )
     view = (await request.part(Views).requests([made], request.principal))[0]
     headers = {"Location": f"/v1/requests/{view.id}"} | _replayed(replayed)
@@ -230,7 +232,7 @@ async def pay_request(
 )
 async def decline_request(request: Request, request_id: FromPath[str]) -> Answer[RequestView]:
     """By the person asked; doing it twice is the same as once."""
-    ended = await request.part(Requests).decline(request.principal, _id("req", request_id))
+    ended = await request.part(Requests).decline(request.principal, _id("req", request_id), request.deadline)
     return Answer((await request.part(Views).requests([ended], request.principal))[0])
 
 
@@ -243,7 +245,7 @@ async def decline_request(request: Request, request_id: FromPath[str]) -> Answer
 )
 async def withdraw_request(request: Request, request_id: FromPath[str]) -> Answer[RequestView]:
     """By the person who made it; doing it twice is the same as once."""
-    ended = await request.part(Requests).withdraw(request.principal, _id("req", request_id))
+    ended = await request.part(Requests).withdraw(request.principal, _id("req", request_id), request.deadline)
     return Answer((await request.part(Views).requests([ended], request.principal))[0])
 
 

@@ -190,7 +190,7 @@ class Payments:
 
     # ── cancel ───────────────────────────────────────────────────────────────────────────────
 
-    async def cancel(self, payer: Principal, payment_id: UUID) -> Payment:
+    async def cancel(self, payer: Principal, payment_id: UUID, deadline: Deadline | None = None) -> Payment:
         """Take back a payment that is queued; one that was cancelled before is given as it is.
 
         Raises NotFound, Forbidden for its payee, and Conflict once it is final.
@@ -208,14 +208,22 @@ class Payments:
             await sql.finish(tx, [cancelled], [])
             return cancelled
 
-        payment = await self._db.run(work)
+        payment = await self._db.run(work, deadline)
         self._feed.poke()
         return payment
 
     # ── refund ───────────────────────────────────────────────────────────────────────────────
 
     async def refund(
-        self, payee: Principal, payment_id: UUID, amount: int | None, note: str, *, key: str, fingerprint: bytes
+        self,
+        payee: Principal,
+        payment_id: UUID,
+        amount: int | None,
+        note: str,
+        *,
+        key: str,
+        fingerprint: bytes,
+        deadline: Deadline | None = None,
     ) -> tuple[Refund, bool]:
         """Give back all (None) or part of a payment, from its payee's wallet to its payer's.
 
@@ -239,7 +247,7 @@ class Payments:
             await sql.store_refund(tx, refund, payment.payer_id)
             return refund, False
 
-        answer = await self._db.run(work)
+        answer = await self._db.run(work, deadline)
         self._feed.poke()
         if not answer[1]:
             telemetry.count_payments([(f"refund_{answer[0].status}", answer[0].reason)])
