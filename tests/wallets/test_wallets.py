@@ -70,9 +70,8 @@ async def test_statements_by_number_and_time(bank: Bank, gateway: Gateway, ming:
     assert page == between == entries[1:3]
     assert await gateway.wallets.statement(ming, "USD", before=None, limit=10) == []
     named = await gateway.wallets.counterparties(ming, entries)
-    assert [named[entry.counterparty_id].handle if named[entry.counterparty_id] else None for entry in entries] == [  # pyright: ignore[reportOptionalMemberAccess]
-        "mei", "mei", "mei", None,
-    ]  # fmt: skip
+    others = [named[entry.counterparty_id] for entry in entries]
+    assert [other and other.handle for other in others] == ["mei", "mei", "mei", None]
 
 
 async def test_the_balance_at_any_time(bank: Bank, gateway: Gateway, ming: Principal) -> None:
