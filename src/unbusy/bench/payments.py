@@ -25,7 +25,9 @@ _KEEPS_UP = 0.98
 _PEOPLE = 256
 _CONNECTIONS = 256
 _REST_RATE, _REST_S, _REST_CONNECTIONS = 40.0, 4.0, 4
-_FIRST_RATE, _CLIMB, _TRIAL_S = 400.0, 1.4, 2.5
+_FIRST_RATE, _CLIMB, _TRIAL_S = 500.0, 1.5, 2.5
+# A machine that is shared stands still now and then: a rate is given up when it failed this often.
+_ATTEMPTS = 3
 _CLOSER = 3
 _CONFIRM_S, _ROUNDS, _STEP_DOWN = 5.0, 3, 0.93
 
@@ -56,18 +58,22 @@ def bench_payments(history: int, tell: Callable[[str, float], None]) -> PaymentF
     `tell` hears what is being done, and which share of the whole is behind.
     """
     secret = secrets.token_urlsafe(32)
-    with cores_apart() as core, temporary_database() as url:
+    # The database is started first: PostgreSQL may run wherever there is room, gateways only apart
+    # from the generator, whose own lateness tells whether it was disturbed.
+    with temporary_database() as url, cores_apart() as core:
         tell("people and history", 0.0)
         handles = furnish(url, _PEOPLE, history)
         with Gateway.run(url, secret, {}) as gateway:
             trials = _Trials(gateway.port, gateway.sign_in(handles), core)
             tell("at rest", 0.1)
+            trials.run(_FIRST_RATE, _TRIAL_S)  # warm: caches, prepared statements, the first pages
             rest = trials.run(_REST_RATE, _REST_S, _REST_CONNECTIONS)
             tell("searching the highest rate", 0.2)
             rounds = _confirmed(trials, lambda share: tell("the highest rate", 0.3 + 0.3 * share))
         with Gateway.run(url, secret, _ONE_BY_ONE) as gateway:
             tell("one transaction per payment", 0.6)
             trials = _Trials(gateway.port, trials.payers, core)
+            trials.run(_FIRST_RATE, _TRIAL_S)
             base = _confirmed(trials, lambda share: tell("one transaction per payment", 0.6 + 0.4 * share))
     return _figures(rest, rounds, base, history)
 
@@ -111,17 +117,20 @@ def _confirmed(trials: _Trials, tell: Callable[[float], None]) -> list[Report]:
 
 def _highest_rate(trials: _Trials) -> float:
     """Climb until the goal is missed, then come closer from both sides."""
-    trials.run(_FIRST_RATE, _TRIAL_S)  # warm: caches, prepared statements, the first pages
     good, bad = _FIRST_RATE, _FIRST_RATE * _CLIMB
-    while _holds(trials.run(bad, _TRIAL_S)):
+    while _holds_at(trials, bad):
         good, bad = bad, bad * _CLIMB
     for _ in range(_CLOSER):
         middle = (good + bad) / 2
-        if _holds(trials.run(middle, _TRIAL_S)):
+        if _holds_at(trials, middle):
             good = middle
         else:
             bad = middle
     return good
+
+
+def _holds_at(trials: _Trials, rate: float) -> bool:
+    return any(_holds(trials.run(rate, _TRIAL_S)) for _ in range(_ATTEMPTS))
 
 
 def _holds(report: Report) -> bool:

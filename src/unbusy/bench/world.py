@@ -60,7 +60,7 @@ def temporary_database() -> Generator[str]:
 
 @contextmanager
 def cores_apart() -> Generator[int | None]:
-    """Everything started inside runs on all cores but one, which is given: the generator's.
+    """What is started inside runs on all cores but one, which is given: the generator's.
 
     None where there is only one core, or where the system does not let us choose.
     """
