@@ -27,7 +27,7 @@ from unbusy.clock import SystemClock
 from unbusy.ids import Ids
 
 # Answers still out this long after the last request was sent count as never given.
-_PATIENCE_S = 10.0
+_PATIENCE_S = 5.0
 
 
 class Payer(msgspec.Struct):

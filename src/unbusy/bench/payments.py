@@ -26,9 +26,9 @@ _PEOPLE = 256
 _CONNECTIONS = 256
 _REST_RATE, _REST_S, _REST_CONNECTIONS = 40.0, 4.0, 4
 _FIRST_RATE, _CLIMB, _TRIAL_S = 500.0, 1.5, 2.5
-# A machine that is shared stands still now and then: a rate is given up when it failed this often.
-_ATTEMPTS = 3
-_CLOSER = 3
+# A machine that is shared stands still now and then: a rate is given up when it failed so often.
+_ATTEMPTS = 2
+_CLOSER = 2
 _CONFIRM_S, _ROUNDS, _STEP_DOWN = 5.0, 3, 0.93
 
 _ONE_BY_ONE = {"UNBUSY_BATCH_MAX": "1", "UNBUSY_PIPELINE_LANES": "16", "UNBUSY_POOL_SIZE": "20"}
