@@ -29,7 +29,7 @@ Key = tuple[UUID, str]
 # A tenant, a person and an asset.
 Wallet = tuple[int, UUID, str]
 
-# How many wallets' account ids one process remembers: about 100 MB.
+# How many wallets' account ids one process remembers: some 65 MB.
 _MOST_WALLETS = 200_000
 
 

@@ -148,7 +148,7 @@ _RETRY = {
 _MONEY_STATE: dict[Status, Literal["moved", "not_moved"]] = {Status.completed: "moved"}
 
 
-# People whose names one process remembers: about 40 MB.
+# People whose names one process remembers: some 20 MB.
 _MOST_PARTIES = 50_000
 
 
