@@ -49,6 +49,7 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             wallets.Wallets(db, persons, clock=clock),
         ),
         probes={"database": is_ready},
+        short=payment_routes.SHORT,
         on_startup=(persons.start, pay.start),
         on_shutdown=(pay.stop, persons.stop, db.close),
     )

@@ -74,7 +74,7 @@ async def _run(
     application = await app.create(settings, url, secret)
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=application.open_door,
         ws="none",
         lifespan="on",
         interface="asgi3",

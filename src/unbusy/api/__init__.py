@@ -13,12 +13,14 @@ from unbusy.api.prefer import Preference, PreferHeader, read_prefer
 from unbusy.api.principals import Authenticator, Principal, Role, allow, guard
 from unbusy.api.problems import FieldError, Problem, Retry, retry
 from unbusy.api.requests import Request
+from unbusy.api.short_way import Asked
 from unbusy.api.texts import Language, choose_language, message, reason_pages
 
 __all__ = [
     "NOT_CHANGED",
     "Answer",
     "Application",
+    "Asked",
     "Authenticator",
     "Cursor",
     "Cursors",

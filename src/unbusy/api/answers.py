@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import litestar
@@ -16,6 +17,7 @@ from unbusy.api.requests import Request
 T = TypeVar("T")
 
 _JSON = "application/json"
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -55,13 +57,19 @@ class Answer(Response[T]):
         status_code: int | None = None,
         **_: object,
     ) -> Sending:
-        status = self.status_code or status_code or 200
+        return Sending(*self.sent(status_code or 200, media_type or _JSON, headers or {}))
+
+    def sent(
+        self, status: int = 200, media_type: str = _JSON, headers: Mapping[str, str] = NO_HEADERS
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Status, headers and body as they go out; what is given holds where the answer does not say."""
+        status = self.status_code or status
         body = b"" if status in _WITHOUT_BODY else self._encoded()
-        sent = [(name.encode(), value.encode("latin-1")) for name, value in {**(headers or {}), **self.headers}.items()]
+        sent = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **self.headers}.items()]
         if status not in _WITHOUT_BODY:
-            sent.append((b"content-type", str(self.media_type or media_type or _JSON).encode()))
+            sent.append((b"content-type", str(self.media_type or media_type).encode()))
             sent.append((b"content-length", b"%d" % len(body)))
-        return Sending(status, sent, body)
+        return status, sent, body
 
     def _encoded(self) -> bytes:
         content: object = self.content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 from litestar import Litestar
@@ -15,26 +16,34 @@ from litestar.types import ControllerRouterHandler
 from unbusy import telemetry
 from unbusy.api import bodies, documents, health, openapi
 from unbusy.api.answers import Answer
+from unbusy.api.door import Door
 from unbusy.api.edge import Edge
 from unbusy.api.events import Hub
 from unbusy.api.health import Probe, Probes
 from unbusy.api.principals import Authenticator, guard
 from unbusy.api.problems import exception_handlers
 from unbusy.api.requests import PARTS, Request
-from unbusy.api.short_way import ShortWay
+from unbusy.api.short_way import ShortHandler, ShortWay
 from unbusy.clock import Clock
 from unbusy.settings import Settings
 
 Hook = Callable[[], Awaitable[None]]
 
+NO_SHORT_WAY: Mapping[HTTPRouteHandler, ShortHandler] = MappingProxyType({})
+
 
 class Application:
     """An ASGI application. `litestar` is what stands inside the edge."""
 
-    def __init__(self, litestar: Litestar, edge: Edge, hub: Hub) -> None:
+    def __init__(self, litestar: Litestar, edge: Edge, short: ShortWay, hub: Hub) -> None:
         self.litestar = litestar
         self._edge = edge
+        self._short = short
         self._hub = hub
+
+    def open_door(self, **given: Any) -> Door:
+        """A connection to this application, as uvicorn makes one (`Config(http=...)`)."""
+        return Door(self._short, **given)
 
     def close_streams(self) -> None:
         """End what would otherwise go on for ever: the process is about to stop."""
@@ -54,13 +63,14 @@ def create(
     hub: Hub,
     parts: Iterable[object] = (),
     probes: Mapping[str, Probe] | None = None,
+    short: Mapping[HTTPRouteHandler, ShortHandler] = NO_SHORT_WAY,
     on_startup: Sequence[Hook] = (),
     on_shutdown: Sequence[Hook] = (),
 ) -> Application:
     """The application of these handlers.
 
     Event streams wait at `hub`. `parts` are what handlers reach by `request.part(Payments)`.
-    `probes`, by name, are what `/readyz` asks. Start-up runs in the order given, shut-down too.
+    `probes`, by name, are what `/readyz` asks, `short` the short handlers (`short_way`). Start-up runs in the order given, shut-down too.
     """
     own_parts: dict[type, object] = {Clock: clock, Hub: hub, Probes: Probes(probes or {})}
     litestar = Litestar(
@@ -81,8 +91,8 @@ def create(
         pdb_on_exception=False,
     )
     _check_guarded(litestar)
-    edge = Edge(ShortWay(litestar), clock=clock, deadline_ms=settings.request_deadline_ms)
-    return Application(litestar, edge, hub)
+    edge = Edge(litestar, clock=clock, deadline_ms=settings.request_deadline_ms)
+    return Application(litestar, edge, ShortWay(litestar, edge, authenticator, short), hub)
 
 
 def _check_guarded(litestar: Litestar) -> None:

@@ -96,7 +96,7 @@ def decode(scope: Scope, body: bytes, type: Any) -> Any:
     if media_type != "application/json":
         raise UnsupportedMediaType("send the body as JSON, with 'Content-Type: application/json'", field="body")
     try:
-        return _decoder(type).decode(body)
+        return decoder(type).decode(body)
     except msgspec.ValidationError as error:
         raise _named(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -106,7 +106,8 @@ def decode(scope: Scope, body: bytes, type: Any) -> Any:
 
 
 @cache
-def _decoder(type: Any) -> msgspec.json.Decoder[Any]:
+def decoder(type: Any) -> msgspec.json.Decoder[Any]:
+    """The decoder of bodies of this type."""
     return msgspec.json.Decoder(type)
 
 

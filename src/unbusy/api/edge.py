@@ -12,7 +12,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -67,22 +67,22 @@ class Edge:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        answer = _Answer(send)
+        answer = _Answer(scope, send)
         try:
-            self._inspect(scope, answer)
+            self.inspect(scope)
             await self._app(scope, receive, answer.send)
         except Exception as error:  # noqa: BLE001 - the last line of defence
             await _apologise(scope, answer, error)
-        self._measure(scope, answer.status, time.perf_counter() - began)
+        route = cast("dict[str, Any]", scope).get("path_template", "unknown")
+        self.measure(scope["method"], route, answer.status, time.perf_counter() - began)
 
-    def _inspect(self, scope: HTTPScope, answer: _Answer) -> None:
+    def inspect(self, scope: HTTPScope) -> None:
         """Leave the request's id and deadline in its scope. Raises Invalid for what no handler should see."""
         given = cast("list[tuple[bytes, bytes]]", scope["headers"])
         headers = dict(given)
         request_id = headers.get(b"request-id", b"")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = b"%b-%x" % (self._prefix, next(self._numbers))
-        answer.request_id = request_id
         # Left before anything is refused: a problem, too, says which request it is about.
         scopes.leave(scope, request_id.decode(), Deadline(self._clock, self._deadline_s), headers)
         if len(headers) < len(given) and (twice := _single_twice(given)):
@@ -94,13 +94,13 @@ class Edge:
             scopes.leave(scope, request_id.decode(), Deadline(self._clock, _seconds(wanted)), headers)
         _check_length(headers.get(b"content-length"))
 
-    def _measure(self, scope: HTTPScope, status: int, seconds: float) -> None:
-        route = cast("dict[str, Any]", scope).get("path_template", "unknown")
-        key = (scope["method"], route, status)
+    def measure(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        key = (method, route, status)
         histogram = self._histograms.get(key)
         if histogram is None:
-            method = key[0] if key[0] in _METHODS else "other"
-            histogram = self._histograms[key] = telemetry.REQUESTS.labels(method, route, str(status))
+            known = method if method in _METHODS else "other"
+            histogram = self._histograms[key] = telemetry.REQUESTS.labels(known, route, str(status))
         histogram.observe(seconds)
 
 
@@ -117,22 +117,27 @@ def _single_twice(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
 class _Answer:
     """What goes out, with the headers of every answer, remembering how far it got."""
 
-    __slots__ = ("_send", "request_id", "status")
+    __slots__ = ("_scope", "_send", "status")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, scope: HTTPScope, send: Send) -> None:
+        self._scope = scope
         self._send = send
-        self.request_id = b""
         # Of an answer that was never begun, because its caller had gone before.
         self.status = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message["headers"], (b"request-id", self.request_id), _NO_SNIFFING]
-            if not _has_cache_control(headers):
-                headers.append(_NO_STORE)
-            message["headers"] = headers
+            message["headers"] = dress(self._scope, message["headers"])
         await self._send(message)
+
+
+def dress(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, with those of every answer."""
+    dressed = [*headers, (b"request-id", scopes.request_id(scope).encode()), _NO_SNIFFING]
+    if not _has_cache_control(dressed):
+        dressed.append(_NO_STORE)
+    return dressed
 
 
 def _has_cache_control(headers: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -146,13 +151,15 @@ async def _apologise(scope: HTTPScope, answer: _Answer, error: Exception) -> Non
     if isinstance(error.__cause__, Exception) and answer.status:
         # Litestar says that it was too late for an answer; what happened is the cause.
         error = error.__cause__
-    description = problems.describe(error)
-    problems.log(scope, description, error)
+    status, headers, body = problems.sent(scope, error)
     # Once an answer has begun it cannot be taken back: the server cuts the connection, and the
     # reader sees that it is not whole.
-    if not answer.status:
-        too_large = isinstance(error, _FarTooLarge)
-        await problems.send_problem(scope, answer.send, description, close=too_large)
+    if answer.status:
+        return
+    if isinstance(error, _FarTooLarge):
+        headers.append((b"connection", b"close"))
+    await answer.send({"type": "http.response.start", "status": status, "headers": headers})
+    await answer.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 class _FarTooLarge(TooLarge):

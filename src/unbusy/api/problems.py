@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import ParameterKwarg
-from litestar.types import Scope, Send
+from litestar.types import Scope
 
 from unbusy import telemetry
 from unbusy.api.answers import Answer
@@ -135,15 +135,13 @@ def answer(request: litestar.Request[Any, Any, Any], error: Exception) -> Answer
     return Answer(body, status_code=status, headers=dict(headers), media_type=MEDIA_TYPE)
 
 
-async def send_problem(scope: Scope, send: Send, description: Description, *, close: bool = False) -> None:
-    """The problem as raw ASGI, for where Litestar is not. `close` ends the connection after it."""
+def sent(scope: Scope, error: Exception) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of the problem that this error is, for where Litestar is not."""
+    description = describe(error)
+    log(scope, description, error)
     status, headers, body = render(scope, description)
     headers += [("content-type", MEDIA_TYPE), ("content-length", str(len(body)))]
-    if close:
-        headers.append(("connection", "close"))
-    encoded = [(name.encode(), value.encode()) for name, value in headers]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    return status, [(name.encode(), value.encode()) for name, value in headers], body
 
 
 def describe(error: Exception, names: dict[str, str] | None = None) -> Description:

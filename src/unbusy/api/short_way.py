@@ -1,101 +1,171 @@
-"""The short way to a handler, for the few routes that carry the load.
+"""The short way from the door to a handler, for the few routes that carry the load.
 
-Litestar's routing, parameter reading and answering cost more than a payment itself does. A handler
-marked with `opt=allow(..., is_hot=True)` is called directly when the request is plain: its path
-has no parameters and its headers are there and in order. Anything else goes the long way, which
-also finds the words for what is wrong. The handler is the same function, behind the same guard,
-with the same answer; tests send each request both ways and compare.
+Litestar's routing, parameter reading and answering cost more than a payment itself does, and so
+does a task for each. A *short handler* stands beside the handler of a route. It is offered the
+requests that are plain: whole, their headers there once and in order, their caller known by its
+token already. It takes one by answering it now or later, without waiting in between; what it does
+not take goes the long way, which also finds the words for what is wrong. Tests send each request
+both ways and compare.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Generic, TypeVar, cast
 
+import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import HTTPScope
 
-from unbusy.api import bodies
+from unbusy.api import problems
 from unbusy.api import scope as scopes
 from unbusy.api.answers import Answer
+from unbusy.api.bodies import MOST_BODY, decoder
+from unbusy.api.door import Exchange
+from unbusy.api.edge import Edge, dress
 from unbusy.api.idempotency import PATTERN
-from unbusy.api.principals import let_pass
-from unbusy.api.requests import Request
+from unbusy.api.prefer import Preference, read_prefer
+from unbusy.api.principals import Authenticator, Principal, Role
+from unbusy.api.requests import PARTS
+from unbusy.api.texts import Language, choose_language
+from unbusy.clock import Deadline
+from unbusy.errors import Invalid, Unauthenticated
+
+Body = TypeVar("Body")
+Part = TypeVar("Part")
 
 _KEY = re.compile(PATTERN)
+_BEARER = "Bearer "
 
-# What a handler's parameter is read from, by its name. None is "go the long way".
-_READ: dict[str, Callable[[Scope], str | None]] = {
-    "idempotency_key": lambda scope: _plain_key(scopes.header(scope, b"idempotency-key")),
-    "prefer": lambda scope: scopes.header(scope, b"prefer"),
-}
+ShortHandler = Callable[["Asked[Any]"], bool]
+"""Takes the request, or says False. Never waits, and never fails for what a caller sent."""
+
+
+class Asked(Generic[Body]):
+    """A plain request as its short handler sees it, and the way to answer it."""
+
+    __slots__ = ("_began", "_exchange", "_way", "data", "key", "path", "preference", "principal", "scope")
+
+    def __init__(
+        self, way: ShortWay, exchange: Exchange, path: str, principal: Principal, data: Body, key: str, began: float
+    ) -> None:
+        self._way = way
+        self._exchange = exchange
+        self._began = began
+        self.scope = exchange.scope
+        self.path = path
+        self.principal = principal
+        self.data = data
+        self.key = key
+        self.preference: Preference = read_prefer(scopes.header(exchange.scope, b"prefer"))
+
+    @property
+    def deadline(self) -> Deadline:
+        """The moment after which the caller no longer waits."""
+        return scopes.deadline(self.scope)
+
+    @property
+    def language(self) -> Language:
+        """The language to answer people in."""
+        return choose_language(scopes.header(self.scope, b"accept-language"))
+
+    def part(self, type: type[Part]) -> Part:
+        """One of the application's parts, by its class."""
+        return self._way.parts[type]
+
+    def answer(self, answer: Answer[Any]) -> None:
+        """Send the answer."""
+        status, headers, body = answer.sent()
+        self._send(status, headers, body)
+
+    def refuse(self, error: Exception) -> None:
+        """Send the problem that this error is."""
+        status, headers, body = problems.sent(self.scope, error)
+        self._send(status, headers, body)
+
+    def answer_with(self, work: Coroutine[Any, Any, Answer[Any]]) -> None:
+        """Send the answer that this work comes to: for the rare one that has to wait."""
+        self._way.begin(self._answer_with(work))
+
+    async def _answer_with(self, work: Coroutine[Any, Any, Answer[Any]]) -> None:
+        try:
+            self.answer(await work)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told
+            self.refuse(error)
+
+    def _send(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self._exchange.answer(status, dress(self.scope, headers), body)
+        self._way.edge.measure(self.scope["method"], self.path, status, time.perf_counter() - self._began)
 
 
 class ShortWay:
-    """An ASGI application in front of Litestar's."""
+    """Offers plain requests to the short handlers. `short` has them by the handlers they stand beside."""
 
-    def __init__(self, litestar: Litestar) -> None:
-        self._litestar = litestar
-        self._hot = {
-            (handler_method, path): _Hot(litestar, handler) for path, handler_method, handler in _marked(litestar)
+    def __init__(
+        self, litestar: Litestar, edge: Edge, authenticator: Authenticator, short: Mapping[HTTPRouteHandler, ShortHandler]
+    ) -> None:
+        self.edge = edge
+        self.parts: Mapping[type, Any] = litestar.state[PARTS]
+        self._authenticator = authenticator
+        self._entries = {
+            (method.encode(), path.encode()): _Entry(handler, short_handler, method, path)
+            for handler, short_handler in short.items()
+            for method in handler.http_methods - {"OPTIONS"}
+            for path in handler.paths
         }
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hot = self._hot.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        read = hot.read(cast("HTTPScope", scope)) if hot else None
-        if hot and read is not None:
-            await hot.call(scope, receive, send, read)
-        else:
-            await self._litestar(scope, receive, send)
+    def has(self, method: bytes, url: bytes) -> bool:
+        return (method, url) in self._entries
 
+    def take(self, exchange: Exchange) -> bool:
+        began = time.perf_counter()
+        scope = exchange.scope
+        entry = self._entries[exchange.method, exchange.url]
+        scope["method"] = cast("Any", entry.method)
+        try:
+            self.edge.inspect(scope)
+        except Invalid:
+            return False
+        asked = self._read(entry, exchange, scope, began)
+        return asked is not None and entry.handler(asked)
 
-class _Hot:
-    """One handler, and how to call it."""
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that takes a while."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def __init__(self, litestar: Litestar, handler: HTTPRouteHandler) -> None:
-        parameters = handler.parsed_fn_signature.parameters
-        self._litestar = litestar
-        self._handler = handler
-        self._function = cast("Callable[..., Any]", handler.fn)
-        self._body = parameters["data"].annotation
-        self._names = [name for name in parameters if name not in ("request", "data")]
-        self._path = next(iter(handler.paths))
-
-    def read(self, scope: HTTPScope) -> dict[str, str] | None:
-        """The parameters from the headers; None when one is not as it should be."""
-        if scope["query_string"] or scopes.repeats_a_header(scope):
+    def _read(self, entry: _Entry, exchange: Exchange, scope: HTTPScope, began: float) -> Asked[Any] | None:
+        """The request as the handler wants it; None when anything about it is unusual."""
+        if scopes.repeats_a_header(scope) or scopes.header(scope, b"content-type") != "application/json":
             return None
-        read: dict[str, str] = {}
-        for name in self._names:
-            value = _READ[name](scope)
-            if value is None:
-                return None
-            read[name] = value
-        return read
-
-    async def call(self, scope: Scope, receive: Receive, send: Send, read: dict[str, str]) -> None:
-        known = cast("dict[str, Any]", scope)
-        known["litestar_app"] = self._litestar
-        known["route_handler"] = self._handler
-        known["path_template"] = self._path
-        request = Request(scope, receive, send)
-        let_pass(request)
-        data = bodies.decode(scope, await bodies.read(scope, receive), self._body)
-        answer: Answer[Any] = await self._function(request=request, data=data, **read)
-        await answer.to_asgi_response(None, request)(scope, receive, send)
+        key = scopes.header(scope, b"idempotency-key")
+        bearer = scopes.header(scope, b"authorization")
+        if len(exchange.body) > MOST_BODY or not bearer.startswith(_BEARER) or not _KEY.fullmatch(key):
+            return None
+        try:
+            principal = self._authenticator.authenticate(bearer[len(_BEARER) :])
+            data = entry.decoder.decode(exchange.body)
+        except (Unauthenticated, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        if principal.role not in entry.roles:
+            return None
+        return Asked(self, exchange, entry.path, principal, data, key, began)
 
 
-def _marked(litestar: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
-    for route in litestar.routes:
-        for handler in getattr(route, "route_handlers", ()):
-            if isinstance(handler, HTTPRouteHandler) and handler.opt.get("is_hot"):
-                assert not route.path_components or all(isinstance(part, str) for part in route.path_components)
-                for method in handler.http_methods:
-                    if method != "OPTIONS":
-                        yield route.path, method, handler
+class _Entry:
+    """One route: its short handler, and what the handler beside it says about the route."""
 
+    __slots__ = ("decoder", "handler", "method", "path", "roles")
 
-def _plain_key(key: str) -> str | None:
-    return key if _KEY.fullmatch(key) else None
+    def __init__(self, handler: HTTPRouteHandler, short: ShortHandler, method: str, path: str) -> None:
+        self.handler = short
+        self.method = method
+        self.path = path
+        self.roles: frozenset[Role] = handler.opt["roles"]
+        self.decoder = decoder(handler.parsed_fn_signature.parameters["data"].annotation)

@@ -129,7 +129,7 @@ class Generator:
                 else:
                     self._waiting.append(number)
                 number += 1
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(0.001)
 
     def _report(self) -> Report:
         latencies, late = sorted(self.latencies), sorted(self.late)

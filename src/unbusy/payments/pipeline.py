@@ -82,13 +82,27 @@ class Pipeline:
         RequestError when there can be none, DeadlineUnreachable when it was not begun, and
         LedgerUnavailable when it may have been: then only the same key is safe.
         """
+        future: asyncio.Future[tuple[Payment, bool]] = asyncio.get_running_loop().create_future()
+
+        def tell(answer: Answer | Exception) -> None:
+            if future.done():  # its caller has gone
+                return
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+        self.join(order, deadline, tell)
+        return await future
+
+    def join(self, order: Order, deadline: Deadline, tell: Callable[[Answer | Exception], None]) -> None:
+        """As `submit`, without waiting: `tell` is called once, with the answer or why there is none."""
         if len(self._forming) >= self._queue_max:
-            raise DeadlineUnreachable("too many payments are waiting", retry_after=1)
-        place = _Place(order, deadline, asyncio.get_running_loop().create_future())
-        self._forming.append(place)
+            tell(DeadlineUnreachable("too many payments are waiting", retry_after=1))
+            return
+        self._forming.append(_Place(order, deadline, tell))
         self._arrived.set()
         self._idle.clear()
-        return await place.answer
 
     async def _settle_for_ever(self) -> None:
         while True:
@@ -106,7 +120,7 @@ class Pipeline:
         while self._forming and len(batch) < self._batch_max:
             place = self._forming.popleft()
             place.refuse_when_late(_not_begun)
-            if not place.answer.done():
+            if not place.is_answered:
                 batch.append(place)
         if not self._forming:
             self._arrived.clear()
@@ -120,20 +134,20 @@ class Pipeline:
                 answers = await self._settle([place.order for place in batch])
             except Unavailable:
                 await asyncio.sleep(_OUTAGE_PAUSE_S)
-                batch = [place for place in batch if not place.answer.done()]
+                batch = [place for place in batch if not place.is_answered]
             except Exception as error:
                 log.exception("a batch of payments broke", size=len(batch))
                 await self._settle_apart(batch, error)
                 return
             else:
                 for place, answer in zip(batch, answers, strict=True):
-                    place.give(answer)
+                    place.answer(answer)
                 return
 
     async def _settle_apart(self, batch: list[_Place], error: Exception) -> None:
         """One by one, so that one bad order cannot hurt the rest."""
         if len(batch) == 1:
-            batch[0].refuse(error)
+            batch[0].answer(error)
             return
         for place in batch:
             await self._settle_batch([place])
@@ -159,25 +173,24 @@ def _in_doubt() -> Exception:
 class _Place:
     """One caller's place in a batch."""
 
-    __slots__ = ("answer", "deadline", "order")
+    __slots__ = ("_tell", "deadline", "is_answered", "order")
 
-    def __init__(self, order: Order, deadline: Deadline, answer: asyncio.Future[tuple[Payment, bool]]) -> None:
+    def __init__(self, order: Order, deadline: Deadline, tell: Callable[[Answer | Exception], None]) -> None:
+        self._tell = tell
         self.order = order
         self.deadline = deadline
-        self.answer = answer
+        self.is_answered = False
 
-    def give(self, answer: Answer) -> None:
-        if self.answer.done():
+    def answer(self, answer: Answer | Exception) -> None:
+        if self.is_answered:
             return
-        if isinstance(answer, RequestError):
-            self.answer.set_exception(answer)
-        else:
-            self.answer.set_result(answer)
-
-    def refuse(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
+        self.is_answered = True
+        try:
+            self._tell(answer)
+        except Exception:
+            # One answer that cannot be told must not keep the others from theirs.
+            log.exception("an answer could not be told")
 
     def refuse_when_late(self, make: Callable[[], Exception]) -> None:
         if self.deadline.has_passed:
-            self.refuse(make())
+            self.answer(make())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import get, post
@@ -15,6 +15,7 @@ from unbusy import ids
 from unbusy.api import (
     NOT_CHANGED,
     Answer,
+    Asked,
     Cursor,
     Cursors,
     Event,
@@ -39,6 +40,7 @@ from unbusy.payments.events import Events
 from unbusy.payments.model import Payment
 from unbusy.payments.requests import Requests
 from unbusy.payments.service import Payments
+from unbusy.payments.settlement import Answer as Settled
 from unbusy.payments.views import (
     NewPayment,
     NewRefund,
@@ -66,7 +68,7 @@ Wait = Annotated[
 
 @post(
     "/v1/payments",
-    opt=allow(Role.customer, Role.merchant, problems=(404,), is_hot=True),
+    opt=NAMES_SOMEBODY,
     responses=QUEUED,
     summary="Pay a person or a merchant",
     tags=["payments"],
@@ -89,6 +91,37 @@ async def pay(
         is_async=preference.respond_async,
     )
     return await _answer(request, payment, preference, replayed=replayed)
+
+
+def pay_at_once(asked: Asked[NewPayment]) -> bool:
+    """`pay` for whom and what this process knows already: no task, and no waiting but for the batch."""
+    payments, views, new = asked.part(Payments), asked.part(Views), asked.data
+    payer, preference = asked.principal, asked.preference
+    if preference.respond_async:
+        return False
+
+    def tell(answer: Settled | Exception) -> None:
+        if isinstance(answer, Exception):
+            asked.refuse(answer)
+            return
+        payment, replayed = answer
+        if payment.is_final and views.knows(payment.payer_id, payment.payee_id):
+            view = views.final_payment(payment, payer, asked.language)
+            asked.answer(_shown(view, payment, preference, replayed=replayed))
+        else:
+            asked.answer_with(_answer(asked, payment, preference, replayed=replayed))
+
+    return payments.pay_at_once(
+        payer,
+        new.payee,
+        new.amount,
+        new.asset,
+        new.note,
+        key=asked.key,
+        fingerprint=fingerprint("POST /v1/payments", new),
+        deadline=asked.deadline,
+        tell=tell,
+    )
 
 
 @get("/v1/payments", opt=PEOPLE, summary="List your payments", tags=["payments"])
@@ -287,11 +320,21 @@ HANDLERS = (
 )
 
 
-async def _answer(request: Request, payment: Payment, preference: Preference, *, replayed: bool) -> Answer[PaymentView]:
+# What is offered to whole and plain requests first, by the handler it stands beside.
+SHORT = {pay: pay_at_once}
+
+
+async def _answer(
+    request: Request | Asked[Any], payment: Payment, preference: Preference, *, replayed: bool
+) -> Answer[PaymentView]:
     """201 with what is final; 202 with what is not, and where to look."""
     if preference.wait_s and not payment.is_final:
         payment = await request.part(Payments).wait(request.principal, payment.id, preference.wait_s)
     view = await request.part(Views).payment(payment, request.principal, request.language)
+    return _shown(view, payment, preference, replayed=replayed)
+
+
+def _shown(view: PaymentView, payment: Payment, preference: Preference, *, replayed: bool) -> Answer[PaymentView]:
     headers = {"Location": f"/v1/payments/{view.id}"} | preference.applied() | _replayed(replayed)
     return Answer(view, status_code=201 if payment.is_final else 202, headers=headers)
 

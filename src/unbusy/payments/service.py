@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -46,7 +46,8 @@ class Payments:
             lanes=settings.pipeline_lanes,
             observe=telemetry.BATCH_SIZE.observe,
         )
-        self._scales = dict(money.iso_scales())
+        # Decimals of the assets met so far.
+        self.scales = dict(money.iso_scales())
         self._most_queued = settings.queue_promise_s * settings.queue_drain_floor
         self._queued = 0
         self._queued_counted_at = float("-inf")
@@ -83,19 +84,54 @@ class Payments:
         """
         to = await self.payee(payer, payee)
         await self.scale(asset)
-        order = Order(
+        finish_by = await self._promise() if is_async else None
+        order = self._order(payer, to, amount, asset, note, key, fingerprint, finish_by)
+        return await self.submit(order, deadline)
+
+    def pay_at_once(
+        self,
+        payer: Principal,
+        payee: str,
+        amount: int,
+        asset: str,
+        note: str,
+        *,
+        key: str,
+        fingerprint: bytes,
+        deadline: Deadline,
+        tell: Callable[[Answer | Exception], None],
+    ) -> bool:
+        """As `pay`, without waiting: `tell` hears the answer. False, and nothing done, when that
+        takes more than what is known in memory, or the payment cannot be."""
+        to = self._people.known(payer.tenant_id, payee)
+        if to is None or to.person_id == payer.person_id or asset not in self.scales:
+            return False
+        self._pipeline.join(self._order(payer, to, amount, asset, note, key, fingerprint, None), deadline, tell)
+        return True
+
+    def _order(
+        self,
+        payer: Principal,
+        payee: Payee,
+        amount: int,
+        asset: str,
+        note: str,
+        key: str,
+        fingerprint: bytes,
+        finish_by: datetime | None,
+    ) -> Order:
+        return Order(
             id=self._ids.new(),
             tenant_id=payer.tenant_id,
             payer_id=payer.person_id,
-            payee_id=to.person_id,
+            payee_id=payee.person_id,
             amount=amount,
             asset=asset,
             note=note,
             key=key,
             fingerprint=fingerprint,
-            finish_by=await self._promise() if is_async else None,
+            finish_by=finish_by,
         )
-        return await self.submit(order, deadline)
 
     async def submit(self, order: Order, deadline: Deadline) -> tuple[Payment, bool]:
         """Have an order settled with whatever else arrives now; see `Pipeline.submit`."""
@@ -116,13 +152,13 @@ class Payments:
 
     async def scale(self, asset: str) -> int:
         """The asset's decimals. Raises Invalid when it is neither a currency nor registered."""
-        if (scale := self._scales.get(asset)) is not None:
+        if (scale := self.scales.get(asset)) is not None:
             return scale
         async with self._db.connection() as connection:
             registered = await ledger.scale_of(connection, asset)
         if registered is None:
             raise Invalid(f"there is no asset {asset}", field="asset")
-        self._scales[asset] = registered
+        self.scales[asset] = registered
         return registered
 
     async def _promise(self) -> datetime:

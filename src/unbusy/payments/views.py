@@ -166,15 +166,28 @@ class Views:
     async def payments(self, payments: Sequence[Payment], viewer: Principal, language: Language) -> list[PaymentView]:
         """Each payment, as `viewer` may see it, in the order given."""
         parties = await self._parties(viewer.tenant_id, [i for p in payments for i in (p.payer_id, p.payee_id)])
-        return [await self._payment(payment, viewer, language, parties) for payment in payments]
+        for asset in {payment.asset for payment in payments}:
+            await self._payments.scale(asset)
+        places = {p.id: await self._payments.place(p) for p in payments if p.status is Status.queued}
+        return [self._payment(payment, viewer, language, parties, places.get(payment.id)) for payment in payments]
+
+    def knows(self, *person_ids: UUID) -> bool:
+        """Whether payments between these people can be shown at once (`final_payment`)."""
+        return all(id in self._known_parties for id in person_ids)
+
+    def final_payment(self, payment: Payment, viewer: Principal, language: Language) -> PaymentView:
+        """A final payment between people who are known, in an asset that is."""
+        return self._payment(payment, viewer, language, self._known_parties, None)
 
     async def refunds(
         self, refunds: Sequence[Refund], payments: Sequence[Payment], viewer: Principal, language: Language
     ) -> list[RefundView]:
         """Each refund, with the payment it gives back at the same position."""
         parties = await self._parties(viewer.tenant_id, [payment.payer_id for payment in payments])
+        for asset in {payment.asset for payment in payments}:
+            await self._payments.scale(asset)
         return [
-            await self._refund(refund, parties[payment.payer_id], viewer, language)
+            self._refund(refund, parties[payment.payer_id], viewer, language)
             for refund, payment in zip(refunds, payments, strict=True)
         ]
 
@@ -182,8 +195,13 @@ class Views:
         parties = await self._parties(viewer.tenant_id, [i for r in requests for i in (r.requester_id, r.payer_id)])
         return [_request(request, parties) for request in requests]
 
-    async def _payment(
-        self, payment: Payment, viewer: Principal, language: Language, parties: Mapping[UUID, Party]
+    def _payment(
+        self,
+        payment: Payment,
+        viewer: Principal,
+        language: Language,
+        parties: Mapping[UUID, Party],
+        place: int | None,
     ) -> PaymentView:
         is_payer = viewer.person_id == payment.payer_id
         is_queued = payment.status is Status.queued
@@ -203,7 +221,7 @@ class Views:
             message=message(
                 reason or (payment.status if is_payer else "received"),
                 language,
-                amount=await self._amount(payment.amount, payment.asset),
+                amount=self._amount(payment.amount, payment.asset),
                 payee=payee.name,
                 payer=payer.name,
                 finish_by=f"{payment.finish_by:%Y-%m-%d %H:%M:%S} UTC" if is_queued else "",
@@ -220,12 +238,12 @@ class Views:
             balance=payment.balance_after if is_payer else None,
             receipt=_receipt(payment, id),
             finish_by=payment.finish_by,
-            place=await self._payments.place(payment) if is_queued else None,
+            place=place,
             if_missed=message("if_missed", language) if is_queued else None,
             request_id=ids.show("req", payment.request_id) if payment.request_id else None,
         )
 
-    async def _refund(self, refund: Refund, payer: Party, viewer: Principal, language: Language) -> RefundView:
+    def _refund(self, refund: Refund, payer: Party, viewer: Principal, language: Language) -> RefundView:
         is_giver = viewer.person_id == refund.payee_id
         page = reason_pages()[refund.reason] if refund.reason else None
         return RefundView(
@@ -237,7 +255,7 @@ class Views:
             message=message(
                 refund.reason or ("refund_completed" if is_giver else "refund_received"),
                 language,
-                amount=await self._amount(refund.amount, refund.asset),
+                amount=self._amount(refund.amount, refund.asset),
                 payer=payer.name,
             ),
             note=refund.note,
@@ -248,8 +266,8 @@ class Views:
             balance=refund.balance_after if is_giver else None,
         )
 
-    async def _amount(self, amount: int, asset: str) -> str:
-        return f"{money.show_amount(amount, await self._payments.scale(asset))} {asset}"
+    def _amount(self, amount: int, asset: str) -> str:
+        return f"{money.show_amount(amount, self._payments.scales[asset])} {asset}"
 
     async def _parties(self, tenant_id: int, person_ids: Sequence[UUID]) -> Mapping[UUID, Party]:
         """Who these people are. Names never change, so they are looked up once."""

@@ -164,6 +164,11 @@ class People:
                 known |= self._keep_payees(await sql.resolve(connection, list(missing)))
         return {key: known[name] for key, name in wanted.items() if name in known}
 
+    def known(self, tenant_id: int, payee: str) -> Payee | None:
+        """As `resolve`, for one payee who has been found before; None also when nobody has looked yet."""
+        name = read_payee(payee)
+        return None if name is None else self._known_payees([(tenant_id, name)]).get((tenant_id, name))
+
     # ── leave ──
 
     async def sign_out(self, principal: Principal) -> None:
