@@ -2,6 +2,9 @@
 
 Version 7 (RFC 9562) begins with the time, so that rows made together lie together: an index on it
 grows at its right end, whatever the table's size. `pay_0193f0…` tells a person what it names.
+
+All ids of ours are made as the database driver makes its own: the same type and value as Python's
+UUID, but hashed and encoded in C. A payment's ids are looked up some thirty times on its way.
 """
 
 from __future__ import annotations
@@ -11,11 +14,15 @@ import re
 from collections.abc import Callable
 from uuid import UUID
 
+from asyncpg.pgproto.pgproto import UUID as DriverUUID
+
 from unbusy.clock import Clock
 
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _RANDOM_BITS = (1 << 62) - 1
+# Ids whose chance is drawn from the system at once.
+_DRAWN = 512
 _HEXADECIMAL = re.compile("[0-9a-f]{32}")
 
 
@@ -26,6 +33,7 @@ class Ids:
         self._clock = clock
         self._random_bytes = random_bytes
         self._last = 0
+        self._chances: list[int] = []
 
     def new(self) -> UUID:
         """A new id. 48 bits of milliseconds, 12 bits that keep the order, 62 bits of chance."""
@@ -33,8 +41,11 @@ class Ids:
         # the last" also carries into the time when a clock stands still or jumps back.
         tick = int(self._clock.now().timestamp() * 1000) << 12
         self._last = tick = max(tick, self._last + 1)
-        chance = int.from_bytes(self._random_bytes(8), "big") & _RANDOM_BITS
-        return UUID(int=(tick >> 12) << 80 | _VERSION_7 | (tick & 0xFFF) << 64 | _VARIANT | chance)
+        if not self._chances:
+            drawn = self._random_bytes(8 * _DRAWN)
+            self._chances = [int.from_bytes(drawn[i : i + 8], "big") & _RANDOM_BITS for i in range(0, len(drawn), 8)]
+        whole = (tick >> 12) << 80 | _VERSION_7 | (tick & 0xFFF) << 64 | _VARIANT | self._chances.pop()
+        return DriverUUID(whole.to_bytes(16, "big"))
 
 
 def show(prefix: str, id: UUID) -> str:
@@ -47,4 +58,9 @@ def read(prefix: str, text: str) -> UUID | None:
     head, _, digits = text.partition("_")
     if head != prefix or not _HEXADECIMAL.fullmatch(digits):
         return None
-    return UUID(hex=digits)
+    return DriverUUID(digits)
+
+
+def as_ours(id: UUID) -> UUID:
+    """An id from somewhere else as we make ours: the same value."""
+    return DriverUUID(id.bytes)

@@ -41,7 +41,9 @@ async def served() -> AsyncGenerator[Served]:
     """uvicorn as a gateway runs it."""
     hub, journal = api.Hub(), sample.Journal()
     application = sample.application(hub=hub, parts=(journal,))
-    config = uvicorn.Config(application, http="httptools", ws="none", lifespan="on", access_log=False, log_config=None)
+    config = uvicorn.Config(
+        application, http=application.open_door, ws="none", lifespan="on", access_log=False, log_config=None
+    )
     server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

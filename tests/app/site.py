@@ -127,7 +127,13 @@ async def serving(url: str, db: Database) -> AsyncGenerator[Site]:
     """The application on a free port, as a gateway runs it."""
     application = await app.create(SETTINGS, url, SECRET)
     config = uvicorn.Config(
-        application, http="httptools", ws="none", lifespan="on", interface="asgi3", access_log=False, log_config=None
+        application,
+        http=application.open_door,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
     )
     server = uvicorn.Server(config)
     bank = Bank(url, db, MovableClock(datetime.now(UTC)))

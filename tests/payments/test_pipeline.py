@@ -133,7 +133,7 @@ async def test_connections_that_break_in_the_middle(bank: Bank) -> None:
     """However often the database drops its connections, each payment is made once and its answer is right."""
     own = await database.Database.open(bank.url, size=4)
     gateway = await bank.gateway(own)
-    ming, mei = await bank.person("ming", 1_000), await bank.person("mei")
+    ming, mei = await bank.person("ming", 100_000), await bank.person("mei")
     dropping = asyncio.create_task(_drop_connections(bank))
     answers: list[Payment] = []
     while not dropping.done():

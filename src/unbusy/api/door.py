@@ -87,7 +87,9 @@ class Door(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         is_free = self.cycle is None or self.cycle.response_complete
-        self._is_collecting = is_free and not self.expect_100_continue and self._short.has(self.parser.get_method(), self.url)
+        self._is_collecting = (
+            is_free and not self.expect_100_continue and self._short.has(self.parser.get_method(), self.url)
+        )
         if self._is_collecting:
             self._body = b""
         else:

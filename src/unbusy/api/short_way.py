@@ -64,6 +64,11 @@ class Asked(Generic[Body]):
         self.preference: Preference = read_prefer(scopes.header(exchange.scope, b"prefer"))
 
     @property
+    def is_gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self._exchange.disconnected
+
+    @property
     def deadline(self) -> Deadline:
         """The moment after which the caller no longer waits."""
         return scopes.deadline(self.scope)
@@ -106,7 +111,11 @@ class ShortWay:
     """Offers plain requests to the short handlers. `short` has them by the handlers they stand beside."""
 
     def __init__(
-        self, litestar: Litestar, edge: Edge, authenticator: Authenticator, short: Mapping[HTTPRouteHandler, ShortHandler]
+        self,
+        litestar: Litestar,
+        edge: Edge,
+        authenticator: Authenticator,
+        short: Mapping[HTTPRouteHandler, ShortHandler],
     ) -> None:
         self.edge = edge
         self.parts: Mapping[type, Any] = litestar.state[PARTS]

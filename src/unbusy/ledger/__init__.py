@@ -67,7 +67,7 @@ from unbusy.ledger.accounts import (
 from unbusy.ledger.assets import register_asset, scale_of
 from unbusy.ledger.check import check
 from unbusy.ledger.port import Port
-from unbusy.ledger.postgres import expire_holds, post
+from unbusy.ledger.postgres import Locked, expire_holds, lock, post, post_new
 from unbusy.ledger.statements import MAX_ENTRIES, Entry, balance_at, statement
 from unbusy.ledger.transfers import MAX_BATCH, Kind, Outcome, Position, Posted, Refusal, Refused, Transfer
 
@@ -79,6 +79,7 @@ __all__ = [
     "AccountState",
     "Entry",
     "Kind",
+    "Locked",
     "NewAccount",
     "Outcome",
     "Port",
@@ -92,8 +93,10 @@ __all__ = [
     "check",
     "expire_holds",
     "find_wallets",
+    "lock",
     "open_accounts",
     "post",
+    "post_new",
     "register_asset",
     "scale_of",
     "set_limits",

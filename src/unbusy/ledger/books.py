@@ -77,13 +77,13 @@ class Books:
     """The accounts, holds and earlier answers of one batch, by their ids as whole numbers."""
 
     __slots__ = (
-        "_at",
         "_chain_is_broken",
         "_chain_start",
         "_may_expire",
         "_undo",
         "accounts",
         "answers",
+        "at",
         "holds",
         "refused",
         "rows",
@@ -103,7 +103,7 @@ class Books:
         self.answers = answers
         self.rows: list[TransferRow] = []
         self.refused: list[tuple[Transfer, Refusal]] = []
-        self._at = at
+        self.at = at
         self._may_expire = may_expire
         self._chain_start: tuple[int, int] | None = None
         self._chain_is_broken = False
@@ -201,7 +201,7 @@ class Books:
         debit, credit = self.accounts.get(debit_key), self.accounts.get(credit_key)
         if debit is None or credit is None or debit is credit or not 0 < transfer.amount <= MAX_AMOUNT:
             return Refused(transfer.id, self._why_not_begun(transfer, debit))
-        if expires_at is not None and expires_at <= self._at:
+        if expires_at is not None and expires_at <= self.at:
             return Refused(transfer.id, Refusal.expires_in_the_past)
         refusal = _unfit(transfer, debit, credit)
         if refusal is not None:
@@ -225,7 +225,7 @@ class Books:
             return Refusal.amount_out_of_range
         if transfer.debit_id == transfer.credit_id:
             return Refusal.same_account
-        if transfer.expires_at is not None and transfer.expires_at <= self._at:
+        if transfer.expires_at is not None and transfer.expires_at <= self.at:
             return Refusal.expires_in_the_past
         return Refusal.debit_account_unknown if debit is None else Refusal.credit_account_unknown
 
@@ -275,7 +275,7 @@ class Books:
             return Refusal.capture_exceeds_hold
         if hold.state != "open":
             return _HOLD_IS[hold.state]
-        if is_capture and hold.expires_at is not None and hold.expires_at <= self._at:
+        if is_capture and hold.expires_at is not None and hold.expires_at <= self.at:
             return Refusal.hold_expired
         # What is reserved can be given back to a frozen account, but is not moved.
         return _closed_or_frozen(debit, credit) if is_capture else None
@@ -335,7 +335,7 @@ class Books:
             amount,
             Position(debit.id, debit_number, debit_balance, debit_available),
             Position(credit.id, credit_number, credit_balance, credit_available),
-            self._at,
+            self.at,
         )
 
 

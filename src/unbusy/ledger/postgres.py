@@ -5,7 +5,8 @@
       ─▶ apply the transfers in order, in memory (`books.py`)
       ─▶ write them as sets
 
-Three statements for a batch of plain transfers, whatever its size.
+Three statements for a batch of plain transfers, whatever its size; two when the caller locks the
+accounts itself and knows the ids to be new, as payments do.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from unbusy.ledger.transfers import MAX_BATCH, Kind, Outcome, Position, Posted, 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+# Accounts that nobody else can change now, by their ids as whole numbers.
+Locked = dict[int, LockedAccount]
+
 
 async def post(tx: Tx, transfers: Sequence[Transfer], at: datetime) -> list[Outcome]:
     """Apply the transfers in order; one outcome each, in the same order.
@@ -30,6 +34,27 @@ async def post(tx: Tx, transfers: Sequence[Transfer], at: datetime) -> list[Outc
     is done: whoever calls may undo it all, or do it again.
     """
     return await _post(tx, transfers, at, may_expire=False)
+
+
+async def lock(tx: Tx, account_ids: Collection[UUID]) -> Locked:
+    """Lock these accounts until the transaction ends, for `post_new`; unknown ones are passed over.
+
+    What the caller reads afterwards about their owners stays true, as long as whoever changes it
+    locks the account first too.
+    """
+    rows = await sql.lock_accounts(tx, list(account_ids))
+    return {row[0].int: LockedAccount(*row.values()) for row in rows}
+
+
+async def post_new(tx: Tx, locked: Locked, transfers: Sequence[Transfer], at: datetime) -> list[Outcome]:
+    """As `post`, for posts that the caller knows to be new, between accounts it has locked.
+
+    Nothing is read any more, so one statement does it. Should an id have been used before, the
+    database refuses the whole batch (`UniqueViolationError`) and nothing of it is done.
+    """
+    assert len(transfers) <= MAX_BATCH
+    assert all(transfer.hold_id is None for transfer in transfers)
+    return await _apply(tx, Books(locked, {}, {}, max(at, _newest(locked.values()))), transfers) if transfers else []
 
 
 async def expire_holds(tx: Tx, now: datetime, limit: int = 500) -> int:
@@ -64,15 +89,16 @@ async def _post(tx: Tx, transfers: Sequence[Transfer], at: datetime, *, may_expi
     answers = await _earlier_answers(tx, transfers)
     holds = await _holds(tx, hold_ids) if hold_ids else {}
     at = max(at, _newest(accounts.values()))
+    return await _apply(tx, Books(accounts, holds, answers, at, may_expire=may_expire), transfers)
 
-    books = Books(accounts, holds, answers, at, may_expire=may_expire)
+
+async def _apply(tx: Tx, books: Books, transfers: Sequence[Transfer]) -> list[Outcome]:
     outcomes = books.apply(transfers)
-
-    await _write(tx, books, at)
+    await _write(tx, books)
     return outcomes
 
 
-async def _lock(tx: Tx, transfers: Sequence[Transfer], hold_ids: Sequence[UUID]) -> dict[int, LockedAccount]:
+async def _lock(tx: Tx, transfers: Sequence[Transfer], hold_ids: Sequence[UUID]) -> Locked:
     ids: dict[int, UUID] = {}
     for transfer in transfers:
         if (debit_id := transfer.debit_id) is not None:
@@ -82,8 +108,7 @@ async def _lock(tx: Tx, transfers: Sequence[Transfer], hold_ids: Sequence[UUID])
     if hold_ids:
         for row in await sql.accounts_of_holds(tx, hold_ids):
             ids |= {id.int: id for id in row.values()}
-    rows = await sql.lock_accounts(tx, list(ids.values()))
-    return {row[0].int: LockedAccount(*row.values()) for row in rows}
+    return await lock(tx, ids.values())
 
 
 def _newest(accounts: Collection[LockedAccount]) -> datetime:
@@ -132,18 +157,18 @@ def _outcome(row: Row) -> Outcome:
     )
 
 
-async def _write(tx: Tx, books: Books, at: datetime) -> None:
+async def _write(tx: Tx, books: Books) -> None:
     if books.rows:
         changed = [
             (a.id, a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending, a.running_number)
             for a in books.accounts.values()
             if a.is_changed
         ]
-        await sql.write(tx, changed, books.rows, at)
+        await sql.write(tx, changed, books.rows, books.at)
     if books.holds:
         await _write_holds(tx, books.holds.values())
     if books.refused:
-        await sql.insert_refusals(tx, [_refusal_row(*refused) for refused in books.refused], at)
+        await sql.insert_refusals(tx, [_refusal_row(*refused) for refused in books.refused], books.at)
 
 
 async def _write_holds(tx: Tx, holds: Collection[LockedHold]) -> None:

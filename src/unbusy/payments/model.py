@@ -176,7 +176,7 @@ class Limits(NamedTuple):
         return cls(*(min(whole * unit, MAX_AMOUNT) for whole in (per_payment, per_day, per_month)))
 
 
-class Profile(msgspec.Struct):
+class Profile(msgspec.Struct, gc=False):
     """What a payer has paid in one asset so far; moves forward with each payment of a batch."""
 
     person_id: UUID
@@ -187,6 +187,8 @@ class Profile(msgspec.Struct):
     month: date
     spent_this_month: int
     limits: Limits
+    # Nothing has been counted for this payer yet, and nothing is stored.
+    is_new: bool = False
 
     def turn_to(self, today: date) -> None:
         """Begin anew when the day or the month is over. A clock that jumped back changes nothing."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -28,6 +29,19 @@ Answer = tuple[Payment, bool] | RequestError
 _SWEEP_S = 0.05
 # How long to wait before a batch is tried again while the database is away.
 _OUTAGE_PAUSE_S = 0.1
+
+
+class Caller(Protocol):
+    """Who waits for an answer."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody waits any more: what was not begun is not begun then."""
+        ...
+
+    def tell(self, answer: Answer | Exception) -> None:
+        """The answer, or why there is none. Called once."""
+        ...
 
 
 class Pipeline:
@@ -82,25 +96,16 @@ class Pipeline:
         RequestError when there can be none, DeadlineUnreachable when it was not begun, and
         LedgerUnavailable when it may have been: then only the same key is safe.
         """
-        future: asyncio.Future[tuple[Payment, bool]] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting()
+        self.join(order, deadline, waiting)
+        return await waiting.future
 
-        def tell(answer: Answer | Exception) -> None:
-            if future.done():  # its caller has gone
-                return
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-        self.join(order, deadline, tell)
-        return await future
-
-    def join(self, order: Order, deadline: Deadline, tell: Callable[[Answer | Exception], None]) -> None:
-        """As `submit`, without waiting: `tell` is called once, with the answer or why there is none."""
+    def join(self, order: Order, deadline: Deadline, caller: Caller) -> None:
+        """As `submit`, without waiting: the caller is told the answer, or why there is none."""
         if len(self._forming) >= self._queue_max:
-            tell(DeadlineUnreachable("too many payments are waiting", retry_after=1))
+            caller.tell(DeadlineUnreachable("too many payments are waiting", retry_after=1))
             return
-        self._forming.append(_Place(order, deadline, tell))
+        self._forming.append(_Place(order, deadline, caller))
         self._arrived.set()
         self._idle.clear()
 
@@ -120,7 +125,7 @@ class Pipeline:
         while self._forming and len(batch) < self._batch_max:
             place = self._forming.popleft()
             place.refuse_when_late(_not_begun)
-            if not place.is_answered:
+            if not (place.is_answered or place.caller.is_gone):
                 batch.append(place)
         if not self._forming:
             self._arrived.clear()
@@ -134,7 +139,7 @@ class Pipeline:
                 answers = await self._settle([place.order for place in batch])
             except Unavailable:
                 await asyncio.sleep(_OUTAGE_PAUSE_S)
-                batch = [place for place in batch if not place.is_answered]
+                batch = [place for place in batch if not (place.is_answered or place.caller.is_gone)]
             except Exception as error:
                 log.exception("a batch of payments broke", size=len(batch))
                 await self._settle_apart(batch, error)
@@ -170,13 +175,32 @@ def _in_doubt() -> Exception:
     return LedgerUnavailable("the books did not answer in time; ask again with the same key", retry_after=2)
 
 
+class _Waiting:
+    """A caller that waits for a future."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[tuple[Payment, bool]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_gone(self) -> bool:
+        return self.future.cancelled()
+
+    def tell(self, answer: Answer | Exception) -> None:
+        if self.future.done():
+            return
+        if isinstance(answer, Exception):
+            self.future.set_exception(answer)
+        else:
+            self.future.set_result(answer)
+
+
 class _Place:
     """One caller's place in a batch."""
 
-    __slots__ = ("_tell", "deadline", "is_answered", "order")
+    __slots__ = ("caller", "deadline", "is_answered", "order")
 
-    def __init__(self, order: Order, deadline: Deadline, tell: Callable[[Answer | Exception], None]) -> None:
-        self._tell = tell
+    def __init__(self, order: Order, deadline: Deadline, caller: Caller) -> None:
+        self.caller = caller
         self.order = order
         self.deadline = deadline
         self.is_answered = False
@@ -186,7 +210,7 @@ class _Place:
             return
         self.is_answered = True
         try:
-            self._tell(answer)
+            self.caller.tell(answer)
         except Exception:
             # One answer that cannot be told must not keep the others from theirs.
             log.exception("an answer could not be told")

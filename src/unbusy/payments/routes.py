@@ -95,24 +95,11 @@ async def pay(
 
 def pay_at_once(asked: Asked[NewPayment]) -> bool:
     """`pay` for whom and what this process knows already: no task, and no waiting but for the batch."""
-    payments, views, new = asked.part(Payments), asked.part(Views), asked.data
-    payer, preference = asked.principal, asked.preference
-    if preference.respond_async:
+    new = asked.data
+    if asked.preference.respond_async:
         return False
-
-    def tell(answer: Settled | Exception) -> None:
-        if isinstance(answer, Exception):
-            asked.refuse(answer)
-            return
-        payment, replayed = answer
-        if payment.is_final and views.knows(payment.payer_id, payment.payee_id):
-            view = views.final_payment(payment, payer, asked.language)
-            asked.answer(_shown(view, payment, preference, replayed=replayed))
-        else:
-            asked.answer_with(_answer(asked, payment, preference, replayed=replayed))
-
-    return payments.pay_at_once(
-        payer,
+    return asked.part(Payments).pay_at_once(
+        asked.principal,
         new.payee,
         new.amount,
         new.asset,
@@ -120,8 +107,34 @@ def pay_at_once(asked: Asked[NewPayment]) -> bool:
         key=asked.key,
         fingerprint=fingerprint("POST /v1/payments", new),
         deadline=asked.deadline,
-        tell=tell,
+        caller=_AtOnce(asked),
     )
+
+
+class _AtOnce:
+    """A payer who is told the answer as soon as it is there."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(self, asked: Asked[NewPayment]) -> None:
+        self._asked = asked
+
+    @property
+    def is_gone(self) -> bool:
+        return self._asked.is_gone
+
+    def tell(self, answer: Settled | Exception) -> None:
+        asked = self._asked
+        if isinstance(answer, Exception):
+            asked.refuse(answer)
+            return
+        payment, replayed = answer
+        views = asked.part(Views)
+        if payment.is_final and views.knows(payment.payer_id, payment.payee_id):
+            view = views.final_payment(payment, asked.principal, asked.language)
+            asked.answer(_shown(view, payment, asked.preference, replayed=replayed))
+        else:
+            asked.answer_with(_answer(asked, payment, asked.preference, replayed=replayed))
 
 
 @get("/v1/payments", opt=PEOPLE, summary="List your payments", tags=["payments"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from unbusy.ids import Ids
 from unbusy.payments import model, sql
 from unbusy.payments.feed import Feed
 from unbusy.payments.model import Order, Payment, Refund, Status
-from unbusy.payments.pipeline import Pipeline
+from unbusy.payments.pipeline import Caller, Pipeline
 from unbusy.payments.settlement import Answer, Settlement
 from unbusy.people import Payee, People
 from unbusy.reasons import Reason
@@ -99,14 +99,14 @@ class Payments:
         key: str,
         fingerprint: bytes,
         deadline: Deadline,
-        tell: Callable[[Answer | Exception], None],
+        caller: Caller,
     ) -> bool:
-        """As `pay`, without waiting: `tell` hears the answer. False, and nothing done, when that
+        """As `pay`, without waiting: the caller is told the answer. False, and nothing done, when that
         takes more than what is known in memory, or the payment cannot be."""
         to = self._people.known(payer.tenant_id, payee)
         if to is None or to.person_id == payer.person_id or asset not in self.scales:
             return False
-        self._pipeline.join(self._order(payer, to, amount, asset, note, key, fingerprint, None), deadline, tell)
+        self._pipeline.join(self._order(payer, to, amount, asset, note, key, fingerprint, None), deadline, caller)
         return True
 
     def _order(

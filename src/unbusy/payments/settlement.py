@@ -1,15 +1,18 @@
 """One batch of payments inside one transaction: load, decide, post, store.
 
-    lock payers ─▶ earlier answers ─▶ decide (pure) ─▶ ledger.post ─▶ store
+    lock the wallets ─▶ recall: earlier answers, limits ─▶ decide (pure) ─▶ ledger.post_new ─▶ store
 
-The payers' profiles are locked first, so that whatever is read afterwards stays true until the
-commit: a key that is not there yet cannot appear, a limit that was not reached cannot be passed.
+The wallets are locked first, in one order for everybody, so that whatever is read afterwards about
+their owners stays true until the commit: a key that is not there yet cannot appear, a limit that
+was not reached cannot be passed. (Who has no wallet cannot pay; should two such orders meet under
+one key, the database refuses the second, and its batch is done again.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from unbusy import ledger, telemetry
@@ -29,6 +32,14 @@ Key = tuple[UUID, str]
 # A tenant, a person and an asset.
 Wallet = tuple[int, UUID, str]
 
+
+class Places(NamedTuple):
+    """Where the money of a batch lies: the account ids of its wallets, and the accounts, locked."""
+
+    wallets: Mapping[Wallet, UUID]
+    locked: ledger.Locked
+
+
 # How many wallets' account ids one process remembers: some 65 MB.
 _MOST_WALLETS = 200_000
 
@@ -44,22 +55,24 @@ class Settlement:
 
     async def settle(self, tx: Tx, orders: Sequence[Order], now: datetime) -> list[Answer]:
         """Settle new orders, each answered on its own; one that is declined disturbs no other."""
-        profiles = await self._lock_profiles(tx, orders, now)
-        earlier = await sql.payments_of_keys(tx, [(order.payer_id, order.key) for order in orders])
+        places = await self._lock(tx, [order for order in orders if not order.finish_by])
+        profiles, earlier = await self._recall(tx, orders, now)
         fresh = _first_of_each_key(orders, earlier)
         queued = [order for order in fresh if order.finish_by]
-        settled, refused = await self._move(tx, [order for order in fresh if not order.finish_by], profiles, now)
+        waiting = [order for order in fresh if not order.finish_by]
+        settled, refused = await self._move(tx, waiting, places, profiles, now)
         settled += [model.payment(order, Status.queued, now) for order in queued]
         if settled:
-            await sql.store(tx, settled, list(profiles.values()))
+            await sql.store(tx, settled, await self._spent(tx, settled, profiles))
         made = {(payment.payer_id, payment.key): payment for payment in settled}
         return [_answer(order, earlier, made, refused) for order in orders]
 
     async def settle_queued(self, tx: Tx, payments: Sequence[Payment], now: datetime) -> None:
         """Settle payments that were queued, oldest first; one whose promised time is over expires."""
         orders = [payment.order() for payment in payments if payment.is_due_by(now)]
-        profiles = await self._lock_profiles(tx, orders, now)
-        settled, refused = await self._move(tx, orders, profiles, now)
+        places = await self._lock(tx, orders)
+        profiles, _ = await self._recall(tx, orders, now)
+        settled, refused = await self._move(tx, orders, places, profiles, now)
         settled += [
             model.payment(order, Status.declined, now, reason=refused[order.id].reason)
             for order in orders
@@ -70,23 +83,22 @@ class Settlement:
             for payment in payments
             if not payment.is_due_by(now)
         ]
-        await sql.finish(tx, settled, list(profiles.values()))
+        await sql.finish(tx, settled, await self._spent(tx, settled, profiles))
         telemetry.count_payments((payment.status, payment.reason) for payment in settled)
 
     async def _move(
-        self, tx: Tx, orders: Sequence[Order], profiles: Mapping[Key, Profile], now: datetime
+        self, tx: Tx, orders: Sequence[Order], places: Places, profiles: Mapping[Key, Profile], now: datetime
     ) -> tuple[list[Payment], dict[UUID, RequestError]]:
         """Decide and post. Gives the payments made, and by order id why there is none."""
         refused = await _refuse_answered_requests(tx, orders, now)
         waiting = [order for order in orders if order.id not in refused]
-        wallets = await self._find_wallets(tx, waiting)
         settled: list[Payment] = []
         # A second round is rare: a payment was over its payer's limit only because of one before
         # it in this batch, which the ledger then refused; or two answer the same request.
         while waiting:
             turn, later = _one_for_each_request(waiting)
             within, over = _apply_limits(turn, profiles)
-            outcomes = await self._post(tx, within, wallets, now)
+            outcomes = await self._post(tx, within, places, now)
             payments = [model.settled(order, outcome, now) for order, outcome in zip(within, outcomes, strict=True)]
             unspent = _give_back_limits(payments, profiles)
             settled += payments
@@ -103,30 +115,50 @@ class Settlement:
         return settled, refused
 
     async def _post(
-        self, tx: Tx, orders: Sequence[Order], wallets: Mapping[Wallet, UUID], now: datetime
+        self, tx: Tx, orders: Sequence[Order], places: Places, now: datetime
     ) -> list[ledger.Outcome | None]:
         """The line that moves the money. None for a payer who has no wallet in the asset."""
+        wallets = places.wallets
         transfers = {
             order.id: model.transfer(order, wallets[_payer_wallet(order)], wallets[_payee_wallet(order)])
             for order in orders
             # Somebody whose wallet another order of this batch opened had none to open a payee's with.
             if _payer_wallet(order) in wallets and _payee_wallet(order) in wallets
         }
-        outcomes = dict(zip(transfers, await ledger.post(tx, list(transfers.values()), now), strict=True))
-        return [outcomes.get(order.id) for order in orders]
+        outcomes = await ledger.post_new(tx, places.locked, list(transfers.values()), now)
+        if len(outcomes) == len(orders):
+            return list(outcomes)
+        of_order = dict(zip(transfers, outcomes, strict=True))
+        return [of_order.get(order.id) for order in orders]
 
-    async def _lock_profiles(self, tx: Tx, orders: Sequence[Order], now: datetime) -> dict[Key, Profile]:
-        wanted = {_key(order): order.tenant_id for order in orders}
-        rows = await sql.lock_profiles(tx, list(wanted))
-        if len(rows) < len(wanted):
-            known = {(row[0], row[1]) for row in rows}
-            missing = [(*key, tenant_id) for key, tenant_id in wanted.items() if key not in known]
-            await sql.add_profiles(tx, missing, now.date())
-            rows = await sql.lock_profiles(tx, list(wanted))
-        profiles = [sql.profile(row, await self._default_limits(tx, row["asset"])) for row in rows]
-        for profile in profiles:
-            profile.turn_to(now.date())
-        return {(profile.person_id, profile.asset): profile for profile in profiles}
+    async def _lock(self, tx: Tx, orders: Sequence[Order]) -> Places:
+        """Find the wallets that these orders are about, and lock their accounts."""
+        wallets = await self._find_wallets(tx, orders)
+        return Places(wallets, await ledger.lock(tx, wallets.values()) if wallets else {})
+
+    async def _recall(
+        self, tx: Tx, orders: Sequence[Order], now: datetime
+    ) -> tuple[dict[Key, Profile], dict[Key, Payment]]:
+        """What the payers of these orders have spent, and the earlier payments of their keys."""
+        profiles: dict[Key, Profile] = {}
+        payments: dict[Key, Payment] = {}
+        today = now.date()
+        for row in await sql.recall(tx, orders) if orders else ():
+            order = orders[row[0]]
+            if (key := _key(order)) not in profiles:
+                profiles[key] = profile = sql.profile(row, order, await self._default_limits(tx, order.asset), today)
+                profile.turn_to(today)
+            if earlier := sql.earlier(row):
+                payments[earlier.payer_id, earlier.key] = earlier
+        return profiles, payments
+
+    async def _spent(self, tx: Tx, payments: Sequence[Payment], profiles: Mapping[Key, Profile]) -> Sequence[Profile]:
+        """The profiles that these payments changed, each with a row to be written to."""
+        paid = {(payment.payer_id, payment.asset) for payment in payments if payment.status is Status.completed}
+        changed = [profiles[key] for key in paid]
+        if new := [profile for profile in changed if profile.is_new]:
+            await sql.add_profiles(tx, new)
+        return changed
 
     async def _default_limits(self, tx: Tx, asset: str) -> Limits:
         if asset not in self._limits:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,6 +14,7 @@ from unbusy.payments.model import (
     Event,
     Limits,
     MoneyRequest,
+    Order,
     Payment,
     Profile,
     Refund,
@@ -24,69 +26,68 @@ from unbusy.reasons import Reason
 # ── profiles ─────────────────────────────────────────────────────────────────────────────────────
 
 
-async def lock_profiles(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> Sequence[Row]:
-    """Lock what these payers have spent, in one order for everybody, so that two batches that share
-    payers wait for each other and never for ever. Who has not paid yet has no row."""
+async def recall(tx: Tx, orders: Sequence[Order]) -> Sequence[Row]:
+    """What is known about orders: what their payers have spent, the tenant's own limits, and the
+    payment that was made before under the same key. One row each, in any order; `earlier` and
+    `profile` read it. Who has not paid yet has no profile."""
     return await tx.fetch(
         """
-        SELECT p.person_id, p.asset, p.tenant_id, p.day, p.spent_this_day, p.month, p.spent_this_month,
-               l.per_payment, l.per_day, l.per_month
-          FROM payments.profiles p
-          JOIN unnest($1::uuid[], $2::text[]) AS wanted (person_id, asset) USING (person_id, asset)
-          LEFT JOIN payments.limits l ON l.tenant_id = p.tenant_id AND l.asset = p.asset
-         ORDER BY p.person_id, p.asset
-           FOR UPDATE OF p
+        SELECT w.number - 1, p.day, p.spent_this_day, p.month, p.spent_this_month,
+               l.per_payment, l.per_day, l.per_month, e.*
+          FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[]) WITH ORDINALITY
+               AS w (payer_id, asset, tenant_id, key, number)
+          LEFT JOIN payments.profiles p ON p.person_id = w.payer_id AND p.asset = w.asset
+          LEFT JOIN payments.limits l ON l.tenant_id = w.tenant_id AND l.asset = w.asset
+          LEFT JOIN payments.payments e ON e.payer_id = w.payer_id AND e.key = w.key
         """,
-        [key[0] for key in keys],
-        [key[1] for key in keys],
+        [order.payer_id for order in orders],
+        [order.asset for order in orders],
+        [order.tenant_id for order in orders],
+        [order.key for order in orders],
     )
 
 
-async def add_profiles(tx: Tx, keys: Sequence[tuple[UUID, str, int]], today: date) -> None:
+def earlier(row: Row) -> Payment | None:
+    """The earlier payment in a row of `recall`."""
+    return None if row[8] is None else payment(dict(zip(Payment.__struct_fields__, row[8:], strict=True)))
+
+
+def profile(row: Row, order: Order, default: Limits, today: date) -> Profile:
+    """The payer's profile in a row of `recall`, as it is today."""
+    return Profile(
+        person_id=order.payer_id,
+        asset=order.asset,
+        tenant_id=order.tenant_id,
+        day=row[1] or today,
+        spent_this_day=row[2] or 0,
+        month=row[3] or today.replace(day=1),
+        spent_this_month=row[4] or 0,
+        limits=default if row[5] is None else Limits(row[5], row[6], row[7]),
+        is_new=row[1] is None,
+    )
+
+
+async def add_profiles(tx: Tx, new: Sequence[Profile]) -> None:
     """Begin to count for payers who pay in an asset for the first time."""
     await tx.execute(
         """
         INSERT INTO payments.profiles
                (person_id, asset, tenant_id, day, spent_this_day, month, spent_this_month)
-        SELECT person_id, asset, tenant_id, $4::date, 0, date_trunc('month', $4::date)::date, 0
-          FROM unnest($1::uuid[], $2::text[], $3::integer[]) AS new (person_id, asset, tenant_id)
+        SELECT person_id, asset, tenant_id, day, 0, month, 0
+          FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::date[], $5::date[])
+               AS new (person_id, asset, tenant_id, day, month)
          ORDER BY person_id, asset
             ON CONFLICT DO NOTHING
         """,
-        [key[0] for key in keys],
-        [key[1] for key in keys],
-        [key[2] for key in keys],
-        today,
-    )
-
-
-def profile(row: Row, default: Limits) -> Profile:
-    return Profile(
-        person_id=row[0],
-        asset=row[1],
-        tenant_id=row[2],
-        day=row[3],
-        spent_this_day=row[4],
-        month=row[5],
-        spent_this_month=row[6],
-        limits=default if row[7] is None else Limits(row[7], row[8], row[9]),
+        [profile.person_id for profile in new],
+        [profile.asset for profile in new],
+        [profile.tenant_id for profile in new],
+        [profile.day for profile in new],
+        [profile.month for profile in new],
     )
 
 
 # ── payments ─────────────────────────────────────────────────────────────────────────────────────
-
-
-async def payments_of_keys(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], Payment]:
-    """Earlier answers to these keys: (payer, idempotency key) to payment."""
-    rows = await tx.fetch(
-        """
-        SELECT p.* FROM payments.payments p
-          JOIN unnest($1::uuid[], $2::text[]) AS wanted (payer_id, key) USING (payer_id, key)
-        """,
-        [key[0] for key in keys],
-        [key[1] for key in keys],
-    )
-    return {(found.payer_id, found.key): found for found in map(payment, rows)}
 
 
 async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]) -> None:
@@ -238,7 +239,7 @@ async def add_refunded(tx: Tx, payment_id: UUID, amount: int, now: datetime) -> 
     )
 
 
-def payment(row: Row) -> Payment:
+def payment(row: Row | Mapping[str, Any]) -> Payment:
     fields = dict(row.items())
     fields["status"] = Status(fields["status"])
     fields["reason"] = Reason(fields["reason"]) if fields["reason"] else None

@@ -29,6 +29,7 @@ from joserfc.jwk import OctKey
 from unbusy.api import Principal, Role
 from unbusy.clock import Clock
 from unbusy.errors import Unauthenticated
+from unbusy.ids import as_ours
 
 _ALGORITHMS = ["HS256"]
 # Ours have some 330 characters; whatever is longer is not looked at.
@@ -102,7 +103,7 @@ class AccessTokens:
         # Whatever a stranger sends: not base64, not JSON, nested too deep, a header that is a list.
         except (JoseError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
             raise Unauthenticated("this is not an access token of ours") from None
-        principal = Principal(claims.tenant, claims.sub, claims.sid, claims.role, expires_at)
+        principal = Principal(claims.tenant, as_ours(claims.sub), as_ours(claims.sid), claims.role, expires_at)
         return principal, claims.exp - self._started_at
 
     def _remember(self, token: str, known: tuple[Principal, float]) -> None:
