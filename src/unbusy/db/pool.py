@@ -53,6 +53,7 @@ _SHORT_STATEMENTS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
     "idle_in_transaction_session_timeout": "30s",
 }
 

@@ -280,6 +280,8 @@ CREATE TABLE payments.payments (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     completed_at timestamptz,
+    xid bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
+    number bigint DEFAULT nextval('payments.event_numbers'::regclass) NOT NULL,
     CONSTRAINT amount_is_positive CHECK ((amount > 0)),
     CONSTRAINT completed_says_when CHECK (((status = 'completed'::text) = (completed_at IS NOT NULL))),
     CONSTRAINT declined_says_why CHECK (((status = ANY (ARRAY['declined'::text, 'expired'::text])) = (reason IS NOT NULL))),
@@ -292,12 +294,15 @@ CREATE TABLE payments.payments (
 )
 WITH (fillfactor='95', autovacuum_vacuum_insert_scale_factor='0.05');
 COMMENT ON TABLE payments.payments IS 'A payment as it is now. Its id is also the id of its transfer in the ledger; its key is kept for ever.';
+COMMENT ON COLUMN payments.payments.finish_by IS 'Set when it was queued; then its events are in payments.events, else its row is its event.';
+COMMENT ON COLUMN payments.payments.xid IS 'The transaction that made it: with the number its place in the streams of its payer and payee, and in their lists.';
 ALTER TABLE payments.payments ADD CONSTRAINT a_key_makes_one_payment UNIQUE (payer_id, key);
 ALTER TABLE payments.payments ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
 CREATE UNIQUE INDEX a_request_is_paid_once ON payments.payments USING btree (request_id) WHERE ((status = 'completed'::text) AND (request_id IS NOT NULL));
-CREATE INDEX payments_made ON payments.payments USING btree (payer_id, id);
+CREATE INDEX payments_lately ON payments.payments USING brin (xid) WITH (autosummarize='on', pages_per_range='16');
+CREATE INDEX payments_made ON payments.payments USING btree (payer_id, xid, number);
 CREATE INDEX payments_queued ON payments.payments USING btree (id) WHERE (status = 'queued'::text);
-CREATE INDEX payments_received ON payments.payments USING btree (payee_id, id) WHERE (status = 'completed'::text);
+CREATE INDEX payments_received ON payments.payments USING btree (payee_id, xid, number) WHERE (status = 'completed'::text);
 GRANT SELECT,INSERT,UPDATE ON TABLE payments.payments TO unbusy_app;
 
 CREATE TABLE payments.profiles (

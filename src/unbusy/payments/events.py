@@ -14,7 +14,7 @@ from unbusy.api import Language, Principal
 from unbusy.db import Connection, Database
 from unbusy.errors import Invalid
 from unbusy.payments import sql
-from unbusy.payments.model import Event
+from unbusy.payments.model import Event, Place
 from unbusy.payments.views import PaymentView, RefundView, RequestView, Views
 
 # Every kind of event there is. `ready` comes first in a stream that begins now.
@@ -36,8 +36,6 @@ KINDS = (
 
 _MOST_AT_ONCE = 100
 
-# A transaction, and the number of an event within it.
-Place = tuple[int, int]
 _LAST_NUMBER = 10**18 - 1
 
 

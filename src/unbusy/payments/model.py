@@ -149,6 +149,11 @@ class MoneyRequest(msgspec.Struct, frozen=True):
         return self.status is RequestStatus.open and now < self.expires_at
 
 
+# Where a payment or an event lies in a person's stream: the transaction that wrote it, and a number
+# within that.
+Place = tuple[int, int]
+
+
 class Event(msgspec.Struct, frozen=True):
     """Something changed for a person: `kind` is such as `payment.completed`, `subject_id` of what.
 

@@ -37,7 +37,7 @@ from unbusy.api import (
 )
 from unbusy.errors import NotFound
 from unbusy.payments.events import Events
-from unbusy.payments.model import Payment
+from unbusy.payments.model import Payment, Place
 from unbusy.payments.requests import Requests
 from unbusy.payments.service import Payments
 from unbusy.payments.settlement import Answer as Settled
@@ -56,7 +56,7 @@ PEOPLE = allow(Role.customer, Role.merchant)
 NAMES_SOMEBODY = allow(Role.customer, Role.merchant, problems=(404,))
 QUEUED = {202: ResponseSpec(PaymentView, description="Queued: it will be done by `finish_by`.")}
 
-_PAYMENTS = Cursors("payments", UUID)
+_PAYMENTS = Cursors("payments", Place)
 _REQUESTS = Cursors("requests", UUID)
 
 # Seconds a caller may have its connection kept open for an answer that is not there yet.
@@ -141,9 +141,9 @@ class _AtOnce:
 async def list_payments(request: Request, limit: Limit = 20, cursor: Cursor = None) -> Answer[Page[PaymentView]]:
     """Made and received, newest first."""
     found = await request.part(Payments).list(request.principal, _PAYMENTS.read(cursor), limit + 1)
-    views = await request.part(Views).payments(found, request.principal, request.language)
-    shown = dict(zip((payment.id for payment in found), views, strict=True))
-    return Answer(_PAYMENTS.page(found, limit, lambda payment: shown[payment.id], lambda payment: payment.id))
+    views = await request.part(Views).payments([each for each, _ in found], request.principal, request.language)
+    shown = dict(zip((payment.id for payment, _ in found), views, strict=True))
+    return Answer(_PAYMENTS.page(found, limit, lambda each: shown[each[0].id], lambda each: each[1]))
 
 
 @get(

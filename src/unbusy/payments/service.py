@@ -16,7 +16,7 @@ from unbusy.errors import Conflict, DeadlineUnreachable, Forbidden, Invalid, Key
 from unbusy.ids import Ids
 from unbusy.payments import model, sql
 from unbusy.payments.feed import Feed
-from unbusy.payments.model import Order, Payment, Refund, Status
+from unbusy.payments.model import Order, Payment, Place, Refund, Status
 from unbusy.payments.pipeline import Caller, Pipeline
 from unbusy.payments.settlement import Answer, Settlement
 from unbusy.people import Payee, People
@@ -195,8 +195,8 @@ class Payments:
             raise NotFound("there is no such payment")
         return payment
 
-    async def list(self, person: Principal, before: UUID | None, limit: int) -> list[Payment]:
-        """A person's payments, made and received, newest first, at most `limit`, older than `before`."""
+    async def list(self, person: Principal, before: Place | None, limit: int) -> list[tuple[Payment, Place]]:
+        """A person's payments, made and received, newest first, at most `limit`, each with its place, older than `before`."""
         async with self._db.connection() as connection:
             return await sql.list_payments(connection, person.person_id, before, limit)
 

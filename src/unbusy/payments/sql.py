@@ -16,12 +16,20 @@ from unbusy.payments.model import (
     MoneyRequest,
     Order,
     Payment,
+    Place,
     Profile,
     Refund,
     RequestStatus,
     Status,
 )
 from unbusy.reasons import Reason
+
+# Behind everything there is. A statement that asked whether there is a bound at all could not
+# use the index for it.
+_LAST_ID = UUID(int=(1 << 128) - 1)
+_NEWEST = 2**63 - 1
+
+_FIELDS = Payment.__struct_fields__
 
 # ── profiles ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -49,7 +57,7 @@ async def recall(tx: Tx, orders: Sequence[Order]) -> Sequence[Row]:
 
 def earlier(row: Row) -> Payment | None:
     """The earlier payment in a row of `recall`."""
-    return None if row[8] is None else payment(dict(zip(Payment.__struct_fields__, row[8:], strict=True)))
+    return None if row[8] is None else payment(dict(zip(_FIELDS, row[8:], strict=False)))
 
 
 def profile(row: Row, order: Order, default: Limits, today: date) -> Profile:
@@ -91,10 +99,8 @@ async def add_profiles(tx: Tx, new: Sequence[Profile]) -> None:
 
 
 async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]) -> None:
-    """Write a batch: its payments, what its payers have spent, and the events that tell of it.
-
-    The payer hears of every payment, the payee of those that completed.
-    """
+    """Write a batch: its payments and what its payers have spent. A payment is its own event
+    (`events_after`), but for one that is queued, whose status will change."""
     await tx.execute(
         # Arrays of rows, not an array per column: the driver looks at every element of an array,
         # which twenty columns would pay for twenty times. A payment's fields stand in the type's order.
@@ -114,10 +120,7 @@ async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]
              WHERE p.person_id = s.person_id AND p.asset = s.asset
         )
         INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
-        SELECT payer_id, tenant_id, 'payment.' || status, id, updated_at FROM new
-         UNION ALL
-        SELECT payee_id, tenant_id, 'payment.completed', id, updated_at FROM new
-         WHERE status = 'completed'
+        SELECT payer_id, tenant_id, 'payment.queued', id, updated_at FROM new WHERE status = 'queued'
         """,
         [msgspec.structs.astuple(payment) for payment in payments],
         [_spending(profile) for profile in profiles],
@@ -188,11 +191,11 @@ async def count_queued(connection: Connection, most: int, before: UUID | None = 
     return await connection.fetchval(
         """
         SELECT count(*) FROM (
-            SELECT FROM payments.payments WHERE status = 'queued' AND ($2::uuid IS NULL OR id < $2) LIMIT $1
+            SELECT FROM payments.payments WHERE status = 'queued' AND id < $2 LIMIT $1
         ) AS queued
         """,
         most,
-        before,
+        before or _LAST_ID,
     )
 
 
@@ -214,23 +217,26 @@ async def find_payments(connection: Connection, payment_ids: Sequence[UUID]) -> 
     return [payment(row) for row in rows]
 
 
-async def list_payments(connection: Connection, person_id: UUID, before: UUID | None, limit: int) -> list[Payment]:
+async def list_payments(
+    connection: Connection, person_id: UUID, before: Place | None, limit: int
+) -> list[tuple[Payment, Place]]:
     """A person's payments, newest first: those made, and those received once completed."""
     rows = await connection.fetch(
         """
         (SELECT * FROM payments.payments
-          WHERE payer_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+          WHERE payer_id = $1 AND (xid, number) < ($2, $3) ORDER BY xid DESC, number DESC LIMIT $4)
          UNION ALL
         (SELECT * FROM payments.payments
-          WHERE payee_id = $1 AND status = 'completed' AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
-         ORDER BY id DESC
-         LIMIT $3
+          WHERE payee_id = $1 AND status = 'completed' AND (xid, number) < ($2, $3)
+          ORDER BY xid DESC, number DESC LIMIT $4)
+         ORDER BY xid DESC, number DESC
+         LIMIT $4
         """,
         person_id,
-        before,
+        *(before or (_NEWEST, 0)),
         limit,
     )
-    return [payment(row) for row in rows]
+    return [(payment(row), (row["xid"], row["number"])) for row in rows]
 
 
 async def add_refunded(tx: Tx, payment_id: UUID, amount: int, now: datetime) -> None:
@@ -240,7 +246,8 @@ async def add_refunded(tx: Tx, payment_id: UUID, amount: int, now: datetime) -> 
 
 
 def payment(row: Row | Mapping[str, Any]) -> Payment:
-    fields = dict(row.items())
+    """A row of the table, or as much of one as there is in a `Payment`."""
+    fields = {name: row[name] for name in _FIELDS}
     fields["status"] = Status(fields["status"])
     fields["reason"] = Reason(fields["reason"]) if fields["reason"] else None
     return Payment(**fields)
@@ -383,15 +390,15 @@ async def list_requests(connection: Connection, person_id: UUID, before: UUID | 
     rows = await connection.fetch(
         """
         (SELECT * FROM payments.requests
-          WHERE requester_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+          WHERE requester_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
          UNION ALL
         (SELECT * FROM payments.requests
-          WHERE payer_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+          WHERE payer_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
          ORDER BY id DESC
          LIMIT $3
         """,
         person_id,
-        before,
+        before or _LAST_ID,
         limit,
     )
     return [request(row) for row in rows]
@@ -465,13 +472,24 @@ async def horizon(connection: Connection) -> int:
     return await connection.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 
-async def events_after(connection: Connection, person_id: UUID, after: tuple[int, int], limit: int) -> list[Event]:
+async def events_after(connection: Connection, person_id: UUID, after: Place, limit: int) -> list[Event]:
     """A person's events behind a place in the stream, oldest first, as far as they are final."""
     rows = await connection.fetch(
         """
-        SELECT xid, number, kind, subject_id, at FROM payments.events
-         WHERE person_id = $1 AND (xid, number) > ($2, $3)
-           AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        (SELECT xid, number, kind, subject_id, at FROM payments.events
+          WHERE person_id = $1 AND (xid, number) > ($2, $3)
+            AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+          ORDER BY xid, number LIMIT $4)
+         UNION ALL
+        (SELECT xid, number, 'payment.' || status, id, coalesce(completed_at, created_at) FROM payments.payments
+          WHERE payer_id = $1 AND (xid, number) > ($2, $3) AND finish_by IS NULL
+            AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+          ORDER BY xid, number LIMIT $4)
+         UNION ALL
+        (SELECT xid, number, 'payment.completed', id, completed_at FROM payments.payments
+          WHERE payee_id = $1 AND status = 'completed' AND (xid, number) > ($2, $3) AND finish_by IS NULL
+            AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+          ORDER BY xid, number LIMIT $4)
          ORDER BY xid, number
          LIMIT $4
         """,
@@ -485,6 +503,15 @@ async def events_after(connection: Connection, person_id: UUID, after: tuple[int
 async def people_with_events(connection: Connection, since: int, until: int) -> list[UUID]:
     """Whom something happened to in transactions from `since` up to, not including, `until`."""
     rows = await connection.fetch(
-        "SELECT DISTINCT person_id FROM payments.events WHERE xid >= $1 AND xid < $2", since, until
+        """
+        SELECT person_id FROM payments.events WHERE xid >= $1 AND xid < $2
+         UNION
+        SELECT payer_id FROM payments.payments WHERE xid >= $1 AND xid < $2 AND finish_by IS NULL
+         UNION
+        SELECT payee_id FROM payments.payments
+         WHERE xid >= $1 AND xid < $2 AND finish_by IS NULL AND status = 'completed'
+        """,
+        since,
+        until,
     )
     return [row["person_id"] for row in rows]
