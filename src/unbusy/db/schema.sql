@@ -76,7 +76,7 @@ CREATE TABLE ledger.accounts (
     CONSTRAINT pending_is_not_negative CHECK (((debits_pending >= 0) AND (credits_pending >= 0))),
     CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['open'::text, 'frozen'::text, 'closed'::text])))
 )
-WITH (fillfactor='70', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0.01', autovacuum_analyze_threshold='1000', autovacuum_vacuum_cost_delay='0');
+WITH (autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0.01', autovacuum_analyze_threshold='1000', autovacuum_vacuum_cost_delay='0', fillfactor='45');
 COMMENT ON TABLE ledger.accounts IS 'One asset of one owner, or the other side of it. posted = credits − debits; available = posted − debits_pending − floor.';
 COMMENT ON COLUMN ledger.accounts.running_number IS 'How many transfers touched this account; the number of the newest.';
 COMMENT ON COLUMN ledger.accounts.posted_at IS 'Time of the newest transfer. The next one is never earlier.';
@@ -316,7 +316,7 @@ CREATE TABLE payments.profiles (
     CONSTRAINT month_begins_on_its_first_day CHECK ((EXTRACT(day FROM month) = (1)::numeric)),
     CONSTRAINT spending_is_not_negative CHECK (((spent_this_day >= 0) AND (spent_this_month >= 0)))
 )
-WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_cost_delay='0');
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_cost_delay='0', fillfactor='45');
 COMMENT ON TABLE payments.profiles IS 'How much a payer has paid in an asset this day and this month (UTC). A batch locks its payers here first.';
 ALTER TABLE payments.profiles ADD CONSTRAINT profiles_pkey PRIMARY KEY (person_id, asset);
 ALTER TABLE payments.profiles ADD CONSTRAINT profiles_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
