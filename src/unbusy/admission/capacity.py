@@ -11,6 +11,10 @@ fast as they do, and it settles where the mean queueing time is the target.
 A server that stood still says nothing about how fast it is. The last good capacity is therefore kept
 through a freeze and taken up again, at nine tenths, when work flows; one that flows more slowly than
 it did lowers it.
+
+Some of the queueing is no sign of anything: where a commit takes 30 ms, work waits for the one before
+it at any rate. What is seen while little is asked for is how this machine is *at rest*, and the target
+counts from there.
 """
 
 from __future__ import annotations
@@ -45,8 +49,13 @@ _BELIEVE: Final = 0.1
 _DOUBT: Final = 0.2
 # Below this part of the good capacity completions are a standstill, not a speed.
 _STANDSTILL: Final = 0.2
+# Part of the target from which on queueing is a sign of having met the limit.
+_MEETS: Final = 0.5
 # The limit binds when so much of it is asked for.
 _BINDS: Final = 0.95
+# How fast queueing at rest is believed to have grown, per tenth of a second, and how far: times the target.
+_REST_BELIEVE: Final = 0.02
+_MOST_REST: Final = 4.0
 _STEP_S: Final = 0.1
 
 
@@ -66,6 +75,8 @@ class Capacity(msgspec.Struct, frozen=True):
     good: float = 0.0
     completed: float = 0.0
     queueing_s: float = 0.0
+    rest_s: float = 0.0
+    """Mean queueing time while little is asked for."""
     has_queued: bool = False
     """Whether it ever met its limit: from then on it grows carefully."""
 
@@ -81,25 +92,51 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     """The next state, after another sample (of some 0.1 s)."""
     if sample.seconds <= 0:
         return capacity
+    steps = min(sample.seconds / _STEP_S, 10.0)
     completed = _averaged(capacity.completed, sample.completed / sample.seconds, sample.seconds / _COMPLETIONS_S)
     queueing_s = _averaged(capacity.queueing_s, sample.queueing_s, sample.seconds / _QUEUEING_S)
-    steps = min(sample.seconds / _STEP_S, 10.0)
-    has_queued = capacity.has_queued or queueing_s > target_s / 2
+    rest_s = _at_rest(capacity, sample, queueing_s, target_s, steps)
+    pressure = queueing_s / (target_s + rest_s)
+    has_queued = capacity.has_queued or pressure > _MEETS
+    gain = _GAIN if has_queued else _STARTING_GAIN
+    wanted = max(completed * (1 + gain * (1 - pressure)), capacity.limit * _FALL**steps)
     binds = sample.offered >= _BINDS * capacity.limit * sample.seconds
-    limit, good = capacity.limit, capacity.good
-    wanted = completed * (1 + (_GAIN if has_queued else _STARTING_GAIN) * (1 - queueing_s / target_s))
-    if queueing_s > target_s:
-        limit = max(min(limit, wanted), limit * _FALL**steps)
-        if _STANDSTILL * good < completed < good:
-            good += (completed - good) * min(1.0, _DOUBT * steps)
+    if pressure > 1:
+        limit, good = min(capacity.limit, wanted), _doubted(capacity.good, completed, steps)
     else:
-        if binds and (has_queued or wanted > limit):
-            limit = max(wanted, limit * _FALL**steps)
-        if limit < _RESUME * good:
-            limit += (_RESUME * good - limit) * min(1.0, _RESUME_STEP * steps)
-        if binds and completed > good:
+        limit, good = _grown(capacity, completed, wanted if binds else None, steps, is_careful=has_queued)
+    return Capacity(min(max(limit, LEAST), MOST), good, completed, queueing_s, rest_s, has_queued)
+
+
+def _at_rest(capacity: Capacity, sample: Sample, queueing_s: float, target_s: float, steps: float) -> float:
+    # At the very bottom nothing can be due to load either.
+    is_idle = sample.offered < capacity.limit * sample.seconds / 2 or capacity.limit <= 2 * LEAST
+    if is_idle and queueing_s > capacity.rest_s:
+        most = min(queueing_s, _MOST_REST * target_s)
+        return capacity.rest_s + max(0.0, most - capacity.rest_s) * _REST_BELIEVE * steps
+    return min(capacity.rest_s, queueing_s)
+
+
+def _doubted(good: float, completed: float, steps: float) -> float:
+    """Good capacity after a sample in which too much queued."""
+    is_moving = _STANDSTILL * good < completed < good
+    return good + (completed - good) * min(1.0, _DOUBT * steps) if is_moving else good
+
+
+def _grown(
+    capacity: Capacity, completed: float, wanted: float | None, steps: float, *, is_careful: bool
+) -> tuple[float, float]:
+    """Limit and good capacity after a sample in which nothing queued; `wanted` when the limit was what bound."""
+    limit, good = capacity.limit, capacity.good
+    if wanted is not None:
+        limit = wanted if is_careful else max(limit, wanted)
+        if completed > good:
             good += (completed - good) * min(1.0, _BELIEVE * steps)
-    return Capacity(min(max(limit, LEAST), MOST), good, completed, queueing_s, has_queued)
+    if limit < _RESUME * good:
+        # From where it was: what completes at a low limit says nothing against a higher one.
+        limit = max(limit, capacity.limit) + (_RESUME * good - capacity.limit) * min(1.0, _RESUME_STEP * steps)
+        limit = min(limit, _RESUME * good)
+    return limit, good
 
 
 def _averaged(before: float, sample: float, weight: float) -> float:

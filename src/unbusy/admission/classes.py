@@ -42,18 +42,14 @@ _SETTLE_ENDINGS = frozenset({"cancel", "decline", "state"})
 _GET_PATHS: Final = {
     "/v1/wallet": Class.read_for_pay,
     "/v1/me": Class.read_for_pay,
-    "/health": Class.settle,
-    "/health/live": Class.settle,
-    "/health/ready": Class.settle,
-    "/livez": Class.settle,
-    "/readyz": Class.settle,
     "/healthz": Class.settle,
+    "/readyz": Class.settle,
     "/metrics": Class.settle,
-    "/v1/openapi.json": Class.bulk,
     "/openapi.json": Class.bulk,
+    "/reference": Class.bulk,
 }
-# Longest first: a page below `/v1` that is none of these is a plain read.
-_BULK_PREFIXES: Final = ("/docs", "/problems", "/reasons", "/v1/statement")
+# Pages for people, and what is below a statement: its exports.
+_BULK_PREFIXES: Final = ("/problems", "/v1/statement/", "/v1/statement.")
 
 
 def classify(method: str, path: str, prefer: str | None = None) -> Class:

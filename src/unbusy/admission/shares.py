@@ -21,7 +21,7 @@ def water_level(capacity: float, demands: Sequence[float]) -> float:
     level = capacity
     for demand in sorted(demands):
         level = left / glasses
-        if demand >= level and glasses > 1:
+        if demand >= level:
             return level
         left -= demand
         glasses -= 1

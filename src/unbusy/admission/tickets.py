@@ -76,7 +76,8 @@ class Tickets:
         signed = raw[: _FIELDS.size]
         if not hmac.compare_digest(raw[_FIELDS.size :], self._signature(signed)):
             return None
-        version, kind, gateway, number, tag, slot_ms, who = _FIELDS.unpack(signed)
+        fields: tuple[int, int, int, int, float, int, int] = _FIELDS.unpack(signed)
+        version, kind, gateway, number, tag, slot_ms, who = fields
         if version != _VERSION:
             return None
         return Ticket(CLASSES[kind & ~_CROWD], gateway, number, tag, slot_ms / 1000, who, kind >= _CROWD)
