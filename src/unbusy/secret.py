@@ -1,4 +1,4 @@
-"""The secret that signs access tokens: given as a setting, or made once and kept."""
+"""The secret of the installation: given as a setting, or made once and kept. Every use has a key of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from unbusy.errors import SetupError
 from unbusy.settings import Settings
@@ -25,6 +28,11 @@ def signing_secret(settings: Settings) -> bytes:
     if settings.database_url:
         raise SetupError("with database_url a secret is needed, the same for every gateway: set UNBUSY_SECRET")
     return _kept(Path(settings.data).expanduser() / "secret")
+
+
+def derive_key(secret: bytes, use: str) -> bytes:
+    """32 bytes for this use alone (HKDF, RFC 5869)."""
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"unbusy {use}".encode()).derive(secret)
 
 
 def _kept(path: Path) -> bytes:

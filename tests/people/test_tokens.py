@@ -20,7 +20,8 @@ from tests.people.world import SECRET, ManualClock
 from unbusy.api import Principal, Role
 from unbusy.errors import Unauthenticated
 from unbusy.people import tokens
-from unbusy.people.tokens import AccessTokens, RefreshTokens, derive_key
+from unbusy.people.tokens import AccessTokens, RefreshTokens
+from unbusy.secret import derive_key
 
 PERSON = UUID(int=1 << 100)
 SESSION = UUID(int=2 << 100)

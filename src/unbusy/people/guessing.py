@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from unbusy.people.model import read_identifier
-from unbusy.people.tokens import derive_key
+from unbusy.secret import derive_key
 
 FREE = {"account": 5, "address": 100}
 LONGEST_WAIT = timedelta(minutes=15)

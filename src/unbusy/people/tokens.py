@@ -20,8 +20,6 @@ from hashlib import sha256
 from uuid import UUID
 
 import msgspec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
@@ -30,6 +28,7 @@ from unbusy.api import Principal, Role
 from unbusy.clock import Clock
 from unbusy.errors import Unauthenticated
 from unbusy.ids import as_ours
+from unbusy.secret import derive_key
 
 _ALGORITHMS = ["HS256"]
 # Ours have some 330 characters; whatever is longer is not looked at.
@@ -145,8 +144,3 @@ class RefreshTokens:
 
     def _tag(self, signed: bytes) -> bytes:
         return hmac.digest(self._key, signed, sha256)
-
-
-def derive_key(secret: bytes, use: str) -> bytes:
-    """32 bytes for this use alone."""
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"unbusy {use}".encode()).derive(secret)

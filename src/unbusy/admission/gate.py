@@ -1,0 +1,313 @@
+"""The gate of one gateway: asked before anything of a request is read but its method, path and headers.
+
+    request ─▶ class ─▶ quota ─▶ ticket due? ─▶ room? ─▶ in
+                          │          │            └────▶ a place in line, or when to come back
+                          ▼          ▼
+                        wait     wait, or moved
+
+Ten times a second it measures what the gateway completed, sets its capacity, and divides it: among
+classes by floors and order, within a class among tenants so that none gets more while another that
+asks for less is short. Between two ticks every decision is a few additions.
+
+Times are seconds since 1970, the same for every gateway, and passed in.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from unbusy.admission import capacity as capacities
+from unbusy.admission.capacity import Capacity, Sample
+from unbusy.admission.classes import CLASSES, COSTS, FLOORS, Class, classify
+from unbusy.admission.crowds import Crowds
+from unbusy.admission.decisions import ADMITTED, Admitted, Decision, Entry, Full, InLine, OverQuota
+from unbusy.admission.line import TOLERANCE_S, Line
+from unbusy.admission.quotas import CUSTOMER, Quota, Quotas
+from unbusy.admission.shared import PLACES, Shared, position
+from unbusy.admission.shares import divide, water_level
+from unbusy.admission.tickets import LIFE_S, Ticket, Tickets
+from unbusy.admission.used import Used
+
+# How far a class may be overdrawn, in seconds of its rate, by tenants who ask for less than their part.
+_OVERDRAFT_S: Final = 0.1
+_BURST_S: Final = 0.05
+_FEW: Final = 4.0
+_DEMAND_WEIGHT: Final = 0.2
+# Those who are told to come back are spread over this part of the longest wait.
+_SPREAD: Final = 0.1
+_SALT: Final = 0x9E3779B97F4A7C15
+_SALT_S: Final = 3_600
+_HAND_SHIFT: Final = 32
+_GATEWAY_SHIFT: Final = 56
+_MICROSECONDS: Final = 1_000_000
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What an installation may choose."""
+
+    floors: tuple[float, ...] = FLOORS
+    target_s: float = capacities.TARGET_S
+    longest_s: float = 600.0
+    customer_quota: Quota = CUSTOMER
+    tenant_quotas: dict[int, Quota] = {}
+
+
+class Tally:
+    """What happened to one class since the gate was made. For metrics; read it whenever you like."""
+
+    __slots__ = ("admitted", "crowded", "early", "full", "in_line", "moved", "offered", "over_quota", "ticket_holders")
+
+    def __init__(self) -> None:
+        self.offered = self.admitted = self.ticket_holders = 0
+        self.in_line = self.early = self.moved = self.full = self.over_quota = self.crowded = 0
+
+
+class _Queue:
+    """A class as the gate keeps it: what it may let in, and the lines of its tenants by place."""
+
+    __slots__ = ("demand", "level", "lines", "rate", "tokens")
+
+    def __init__(self) -> None:
+        self.lines: dict[int, Line] = {}
+        self.rate = self.level = self.tokens = self.demand = 0.0
+
+
+class Gate:
+    """One gateway's gate. `key` is 32 bytes of this use alone; `shared` is what all gateways share."""
+
+    def __init__(self, key: bytes, shared: Shared, options: Options, now: float) -> None:
+        self._key = key[:32]
+        self._tickets = Tickets(key)
+        self._shared = shared
+        self._options = options
+        self._used = Used(shared.own.generations, [one.generations for one in shared.regions], now)
+        self._quotas = Quotas(options.customer_quota, options.tenant_quotas)
+        self._crowds = Crowds()
+        # Grows by less than a million a second, so that no number comes twice, also after a restart.
+        self._number = shared.index << _GATEWAY_SHIFT | int(now * _MICROSECONDS)
+        self._salt = _salt(now)
+        self._ticked_at = now
+        self._queues = tuple(_Queue() for _ in CLASSES)
+        self.capacity: Capacity = capacities.resumed(shared.own.good)
+        self.tallies = tuple(Tally() for _ in CLASSES)
+        self.tickets_refused = 0
+        """Tickets that were forged, expired, used, somebody else's or of another class."""
+        self._admitted_before = [0] * len(CLASSES)
+        self._offered_before = [0] * len(CLASSES)
+        self._completed = self._queueing_s = 0.0
+        self._finished = 0
+        self._divide(now)
+
+    # One request
+
+    def decide(
+        self, method: str, path: str, prefer: str | None, tenant: int, customer: bytes, ticket: str | None, now: float
+    ) -> Decision:
+        """What to do with a request of this customer of this tenant (for a stranger: where it comes from)."""
+        klass = classify(method, path, prefer)
+        tally = self.tallies[klass]
+        if klass == Class.settle:
+            tally.offered += 1
+            tally.admitted += 1
+            return ADMITTED[klass][Entry.room]
+        who = self._hash(tenant, customer)
+        wait = self._quotas.wait(tenant, who, now)
+        if wait > 0:
+            tally.over_quota += 1
+            return OverQuota(klass, wait)
+        line = self._line(klass, tenant % PLACES, now)
+        if ticket is not None:
+            place = self._read(ticket, klass, who, now)
+            if place is not None:
+                return self._holder(line, place, ticket, tenant, now)
+        return self._newcomer(line, klass, who, now)
+
+    def payee(
+        self, admitted: Admitted, tenant: int, customer: bytes, payee: bytes, now: float
+    ) -> Admitted | InLine | Full:
+        """Ask again, once it is known who is to be paid. What is not admitted any more has cost nothing."""
+        self._crowds.count(payee)
+        if admitted.entry is Entry.crowd:
+            return admitted
+        slot_at = self._crowds.slot(payee, now)
+        if slot_at <= now:
+            return admitted
+        klass = admitted.klass
+        tally = self.tallies[klass]
+        tally.crowded += 1
+        tally.admitted -= 1
+        self._line(klass, tenant % PLACES, now).give_back()
+        self._queues[klass].tokens += 1.0
+        who = self._hash(tenant, customer)
+        if slot_at > now + self._options.longest_s:
+            self._crowds.give_back(payee)
+            return self._full(klass, who, slot_at - now, now)
+        return self._in_line(klass, self._next_number(), 0.0, slot_at, who, is_crowd=True)
+
+    def finished(self, klass: Class, queueing_s: float) -> None:
+        """An admitted request was answered; `queueing_s` is how long it waited inside before work on it began."""
+        self._completed += COSTS[klass]
+        self._queueing_s += queueing_s
+        self._finished += 1
+
+    # Ten times a second
+
+    def tick(self, now: float, loop_lag_s: float = 0.0, pipeline_wait_s: float = 0.0) -> None:
+        """Measure and divide anew. `pipeline_wait_s` is how long the oldest waits that has not begun yet."""
+        passed = now - self._ticked_at
+        self._ticked_at = now
+        self._salt = _salt(now)
+        if passed > 0:
+            self._measure(passed, loop_lag_s, pipeline_wait_s)
+            self._divide(now, passed)
+        self._quotas.tick(now)
+        self._used.tick(now)
+        pay = self._queues[Class.pay]
+        self._crowds.tick(now, pay.demand / COSTS[Class.pay], pay.rate, is_short=self.is_short(Class.pay))
+
+    def is_short(self, klass: Class) -> bool:
+        """Whether more of this class is asked for than it can have: time to serve from a cache."""
+        queue = self._queues[klass]
+        return queue.demand > queue.rate * COSTS[klass] or any(line.waits for line in queue.lines.values())
+
+    def rate(self, klass: Class) -> float:
+        """What the class may let in now, in requests a second."""
+        return self._queues[klass].rate
+
+    # Helpers of one request
+
+    def _newcomer(self, line: Line, klass: Class, who: int, now: float) -> Decision:
+        tally = self.tallies[klass]
+        queue = self._queues[klass]
+        tally.offered += 1
+        if line.has_room(now) and self._may_draw(queue, line):
+            line.enter()
+            queue.tokens -= 1.0
+            tally.admitted += 1
+            return ADMITTED[klass][Entry.room]
+        hand = who * self._salt >> _HAND_SHIFT
+        longest_s = self._options.longest_s
+        tag, wait = line.place(hand, longest_s, is_impatient=self._quotas.is_impatient(who))
+        if wait > longest_s:
+            return self._full(klass, who, wait, now)
+        tally.in_line += 1
+        return self._in_line(klass, self._next_number(), tag, now + wait, who)
+
+    def _may_draw(self, queue: _Queue, line: Line) -> bool:
+        # Who asks for little is not to suffer from those who ask for much: for them there is credit.
+        if queue.tokens >= 1.0:
+            return True
+        return line.demand * len(queue.lines) < queue.rate and queue.tokens > -_FEW - _OVERDRAFT_S * queue.rate
+
+    def _read(self, token: str, klass: Class, who: int, now: float) -> Ticket | None:
+        ticket = self._tickets.read(token)
+        if (
+            ticket is None
+            or ticket.who != who
+            or ticket.klass != klass
+            or now > ticket.slot_at + LIFE_S
+            or self._used.has(ticket.number)
+        ):
+            self.tickets_refused += 1
+            return None
+        return ticket
+
+    def _holder(self, line: Line, ticket: Ticket, token: str, tenant: int, now: float) -> Decision:
+        klass = ticket.klass
+        tally = self.tallies[klass]
+        if now < ticket.slot_at - TOLERANCE_S:
+            tally.early += 1
+            self._quotas.came_early(ticket.who)
+            return InLine(klass, token, ticket.slot_at, is_crowd=ticket.is_crowd)
+        wait = 0.0 if ticket.is_crowd else self._wait_of(line, ticket, tenant, now)
+        if wait <= TOLERANCE_S:
+            if line.welcome(now):
+                self._used.add(ticket.number)
+                self._queues[klass].tokens -= 1.0
+                tally.offered += 1
+                tally.admitted += 1
+                tally.ticket_holders += 1
+                return ADMITTED[klass][Entry.crowd if ticket.is_crowd else Entry.ticket]
+            wait = line.later(now)
+        tally.moved += 1
+        return self._in_line(
+            klass, ticket.number, ticket.tag, now + wait, ticket.who, ticket.slot_at, is_crowd=ticket.is_crowd,
+            gateway=ticket.gateway,
+        )  # fmt: skip
+
+    def _wait_of(self, line: Line, ticket: Ticket, tenant: int, now: float) -> float:
+        if ticket.gateway == self._shared.index:
+            return line.wait_of(ticket.tag, now)
+        cells = self._shared.line_of(ticket.gateway, ticket.klass, tenant % PLACES)
+        # When nobody knows where the other line stands, its word is good: the slot has come.
+        ahead = ticket.tag - position(cells, now) if cells else 0.0
+        return ahead / cells[2] if cells and cells[2] > 0 and 0 < ahead < self._options.longest_s * cells[2] else 0.0
+
+    def _in_line(
+        self, klass: Class, number: int, tag: float, slot_at: float, who: int, moved_from: float | None = None,
+        *, is_crowd: bool = False, gateway: int | None = None,
+    ) -> InLine:  # fmt: skip
+        giver = self._shared.index if gateway is None else gateway
+        token = self._tickets.issue(klass, giver, number, tag, slot_at, who, is_crowd)
+        return InLine(klass, token, slot_at, moved_from, is_crowd)
+
+    def _full(self, klass: Class, who: int, wait: float, now: float) -> Full:
+        self.tallies[klass].full += 1
+        longest_s = self._options.longest_s
+        spread = (who & 1023) / 1024 * longest_s * _SPREAD
+        return Full(klass, now + max(1.0, wait - longest_s) + spread)
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _hash(self, tenant: int, customer: bytes) -> int:
+        return int.from_bytes(blake2b(customer, digest_size=8, key=self._key, salt=tenant.to_bytes(8, "big")).digest())
+
+    def _line(self, klass: Class, place: int, now: float) -> Line:
+        queue = self._queues[klass]
+        line = queue.lines.get(place)
+        if line is None:
+            cells = self._shared.own.line(klass, place)
+            line = queue.lines[place] = Line(cells, queue.level, self._options.longest_s, now)
+        return line
+
+    # Helpers of a tick
+
+    def _measure(self, passed: float, loop_lag_s: float, pipeline_wait_s: float) -> None:
+        offered = 0.0
+        for klass, tally, queue in zip(CLASSES, self.tallies, self._queues, strict=True):
+            cost = (tally.offered - self._offered_before[klass]) * COSTS[klass]
+            self._offered_before[klass] = tally.offered
+            queue.demand += (cost / passed - queue.demand) * min(1.0, _DEMAND_WEIGHT * passed * 10)
+            offered += cost
+        mean = self._queueing_s / self._finished if self._finished else 0.0
+        sample = Sample(passed, self._completed, offered, max(mean, pipeline_wait_s) + loop_lag_s)
+        self._completed = self._queueing_s = 0.0
+        self._finished = 0
+        self.capacity = capacities.follow(self.capacity, sample, self._options.target_s)
+        self._shared.own.good = self.capacity.good
+
+    def _divide(self, now: float, passed: float = 0.0) -> None:
+        demands = [queue.demand for queue in self._queues]
+        # What settles comes first and unasked; the others share the rest.
+        left = max(capacities.LEAST, self.capacity.limit - demands[Class.settle])
+        demands[Class.settle] = 0.0
+        shares = divide(left, demands, self._options.floors)
+        # Nobody asked for this part, so whoever asks next may have it.
+        spare = left - sum(shares)
+        for klass, queue, share in zip(CLASSES, self._queues, shares, strict=True):
+            queue.rate = (share + spare) / COSTS[klass]
+            burst = max(_FEW, _BURST_S * queue.rate)
+            queue.tokens = min(burst, queue.tokens + passed * queue.rate)
+            queue.level = water_level(queue.rate, [line.demand for line in queue.lines.values()])
+            for line in queue.lines.values():
+                line.tick(now, queue.level)
+
+
+def _salt(now: float) -> int:
+    """Another one every hour, so that nobody shares lanes with the same greedy neighbour for ever."""
+    return (int(now / _SALT_S) * 2 + 1) * _SALT & (1 << 64) - 1 | 1

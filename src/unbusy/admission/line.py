@@ -1,0 +1,211 @@
+"""The line of one class and tenant in one gateway: who is let in now, and who gets which place.
+
+A line is a *bucket*, filled at the line's rate, from which everybody who comes in takes one; and a
+counter in a waiting hall, with sixty-four *lanes* before it.
+
+    position ──▶ moves by rate / (lanes in which somebody waits) a second
+    lane 0   ├────┼────┼────┤            tags, one apart: the last one given is all that is kept
+    lane 1   ├──┼────┼────┼────┼────┤    a place is due when the position has reached its tag
+    …
+
+That is fair queueing by virtual time (Demers, Keshav and Shenker, 1989) with one number a lane, the
+generic cell rate algorithm. Whoever asks is dealt eight lanes by a hash (shuffle sharding, as in
+Kubernetes' priority and fairness) and stands in the shortest. A crowd fills all lanes evenly and is
+served in the order it came; one who asks for everything fills his own eight and no others. Each
+lane's tags have a fraction of their own, so that places fall due one by one and not sixty-four at once.
+
+Positions know no seconds. When the rate falls they stay, in order, and only their times move; when
+lanes empty, the position moves faster. What a holder was told is the time at which, by the rate then,
+the position would reach his tag.
+
+Who does not come back must not cost anybody: what is left in the bucket goes to newcomers, and when
+many stay away the position moves faster than the rate (overbooking), and slows down when they come.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Final
+
+from unbusy.admission.shared import HEAD, LANES
+
+_HAND: Final = 8
+HANDS: Final = 2048
+# Always the same hands, in every gateway and after a restart.
+_DEALER: Final = random.Random(0)  # noqa: S311 - spreads load; no secret depends on it
+_HANDS: Final = tuple(tuple(_DEALER.sample(range(HEAD, HEAD + LANES), _HAND)) for _ in range(HANDS))
+# The fraction of a lane's tags: its number with the bits reversed, so that lanes in use are spread evenly.
+_FRACTIONS: Final = tuple(int(f"{lane:06b}"[::-1], 2) / LANES for lane in range(LANES))
+
+# How far a line may get ahead of its rate when it was idle, and behind when holders come late: seconds.
+_BURST_S: Final = 0.05
+_DEBT_S: Final = 0.1
+_FEW: Final = 4.0
+# So much earlier than due one is let in: clocks and networks are not more exact.
+TOLERANCE_S: Final = 0.05
+# While the bucket is deep in debt, the line moves at this part of its rate, until it is paid.
+_HEALING: Final = 0.9
+# Over which it is counted how many come back, from which share on it is believed that all do, and
+# how many times the rate is given out at most.
+_SHOW_UP_S: Final = 10.0
+_NEARLY_ALL: Final = 0.9
+_MOST_OVERBOOKED: Final = 4.0
+_DEMAND_S: Final = 0.5
+_LEAST_RATE: Final = 0.1
+# Beyond it a number of eight bytes has no sixty-fourths any more; a century at a million a second is less.
+_MOST_POSITION: Final = 2.0**46
+
+
+class Line:
+    """See the module. `cells` is where it is kept: its owner's part of what gateways share."""
+
+    __slots__ = (
+        "_active", "_at", "_burst", "_came", "_came_lately", "_cells", "_debt", "_due_lately", "_late_at", "_offered",
+        "_overbooked", "_pace", "_position", "_rate", "_reserve", "_speed", "_ticked_at", "_tokens", "demand", "end",
+    )  # fmt: skip
+
+    def __init__(self, cells: memoryview[float], rate: float, longest_s: float, now: float) -> None:
+        self._cells = cells
+        self._at = self._late_at = self._ticked_at = now
+        self._tokens = 0.0
+        self._offered = self._came = 0
+        self._due_lately = self._came_lately = 0.0
+        self._overbooked = 1.0
+        self.demand = 0.0
+        """Requests a second that asked lately to come in, newcomers and holders whose time it was."""
+        self._position = _restore(cells, max(rate, _LEAST_RATE) * longest_s, now)
+        lanes = cells[HEAD:].tolist()
+        self._active = sum(last > self._position for last in lanes)
+        self.end: float = max(lanes)
+        """The last tag given."""
+        self._set_rate(rate)
+        self._tokens = self._burst
+
+    @property
+    def waits(self) -> bool:
+        """Whether anybody has a place that is not due yet."""
+        return self.end > self._position
+
+    def has_room(self, now: float) -> bool:
+        """Whether a newcomer may come in now. He is counted, but takes nothing yet."""
+        self._advance(now)
+        self._offered += 1
+        # With places given, only what their holders leave: half a bucket is more than they come unevenly.
+        return self._tokens >= (self._reserve if self.end > self._position else 1.0)
+
+    def enter(self) -> None:
+        """A newcomer comes in."""
+        self._tokens -= 1.0
+
+    def give_back(self) -> None:
+        """Somebody who had come in was not served."""
+        self._tokens += 1.0
+
+    def place(self, who: int, longest_s: float, *, is_impatient: bool = False) -> tuple[float, float]:
+        """The tag of a new place, and the seconds until it is due. A longer wait than `longest_s` gives no place.
+
+        `who` is a hash that deals the lanes. The impatient stand in the longest of theirs.
+        """
+        cells, position = self._cells, self._position
+        hand = _HANDS[who % HANDS]
+        lane = max(hand, key=cells.__getitem__) if is_impatient else min(hand, key=cells.__getitem__)
+        last = cells[lane]
+        if last > position:
+            active = self._active
+            tag = last + 1.0
+        else:
+            active = self._active + 1
+            tag = position // 1.0 + _FRACTIONS[lane - HEAD]
+            if tag <= position:
+                tag += 1.0
+        wait = (tag - position) * active / self._pace
+        if wait > longest_s:
+            return tag, wait
+        cells[lane] = tag
+        if active != self._active:
+            self._active = active
+            self._speed = self._pace / active
+        self.end = max(self.end, tag)
+        return tag, wait
+
+    def wait_of(self, tag: float, now: float) -> float:
+        """Seconds until this place is due, below zero when it has been. A place the line never gave is due."""
+        self._advance(now)
+        return (tag - self._position) / self._speed if tag <= self.end else 0.0
+
+    def welcome(self, now: float) -> bool:
+        """Let a holder in whose place is due, unless too many who are late came at once: see `later`."""
+        self._advance(now)
+        self._offered += 1
+        if self._tokens <= -self._debt:
+            return False
+        self._tokens -= 1.0
+        self._came += 1
+        return True
+
+    def later(self, now: float) -> float:
+        """Seconds after which a holder who was not let in will be: one after the other, at the line's rate."""
+        self._late_at = max(self._late_at, now + _DEBT_S / 2) + 1 / self._rate
+        return self._late_at - now
+
+    def tick(self, now: float, rate: float) -> None:
+        """Count, and go on at another rate (requests a second). For every tenth of a second or so."""
+        self._advance(now)
+        passed = now - self._ticked_at
+        self._ticked_at = now
+        if passed > 0:
+            self.demand += (self._offered / passed - self.demand) * (1 - math.exp(-passed / _DEMAND_S))
+            self._offered = 0
+            self._count_who_came(passed)
+        position = self._position
+        self._active = sum(last > position for last in self._cells[HEAD:].tolist())
+        self._set_rate(rate)
+
+    def _advance(self, now: float) -> None:
+        passed = now - self._at
+        self._at = now
+        # A clock that was set back stops the line for no longer than this one call.
+        if passed > 0:
+            self._position += passed * self._speed
+            tokens = self._tokens + passed * self._rate
+            self._tokens = min(self._burst, tokens)
+
+    def _count_who_came(self, passed: float) -> None:
+        kept = math.exp(-passed / _SHOW_UP_S)
+        due = passed * self._speed * self._active
+        self._due_lately = self._due_lately * kept + due
+        self._came_lately = self._came_lately * kept + self._came
+        self._came = 0
+        # A second's worth is taken as come: that much later are those who wait in whole seconds.
+        share = (self._came_lately + self._rate) / (self._due_lately + self._rate)
+        # Whom it gave out too many places, it owes: first they come in.
+        is_safe = self._active > 0 and self._tokens >= 0 and share < _NEARLY_ALL
+        self._overbooked = min(_MOST_OVERBOOKED, 1 / share) if is_safe else 1.0
+
+    def _set_rate(self, rate: float) -> None:
+        self._rate = rate = max(rate, _LEAST_RATE)
+        self._burst = max(_FEW, rate * _BURST_S)
+        self._reserve = max(1.0, self._burst / 2)
+        self._debt = max(_FEW, rate * _DEBT_S)
+        healing = _HEALING if self._tokens < -self._debt / 2 else 1.0
+        self._pace = rate * self._overbooked * healing
+        self._speed = self._pace / max(1, self._active)
+        self._cells[0], self._cells[1], self._cells[2] = self._position, self._at, self._speed
+
+
+def _restore(cells: memoryview[float], most: float, now: float) -> float:
+    """The position of a line that may have stood since its owner died; what cannot be is made empty.
+
+    Who was told a time in between is due now. `most` is how far ahead a tag can be.
+    """
+    position, at, speed = cells[0], cells[1], cells[2]
+    if not (0 <= position < _MOST_POSITION and 0 <= speed < most and at >= 0):
+        cells[:] = memoryview(bytes(cells.nbytes)).cast("d")
+        return 0.0
+    position += speed * max(0.0, now - at)
+    for lane, last in enumerate(cells.tolist()[HEAD:], HEAD):
+        # Written so that what is not a number is not believed either.
+        if not 0 <= last <= position + most:
+            cells[lane] = 0.0
+    return position
