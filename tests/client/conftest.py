@@ -22,12 +22,15 @@ class Blocking:
         self._client = client
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
+        found: Any = getattr(self._client, name)
         if not callable(found):
             return found
-        if "Iterator" in str(inspect.signature(found).return_annotation):
-            return lambda *args, **named: _iterate(found(*args, **named))
-        return lambda *args, **named: asyncio.to_thread(found, *args, **named)
+        is_feed = "Iterator" in str(inspect.signature(found).return_annotation)
+
+        def call(*given: Any, **named: Any) -> Any:
+            return _iterate(found(*given, **named)) if is_feed else asyncio.to_thread(found, *given, **named)
+
+        return call
 
 
 async def _iterate(items: Iterator[Any]) -> AsyncIterator[Any]:

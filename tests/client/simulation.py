@@ -43,6 +43,11 @@ class Act:
 
 OK = Act("ok")
 
+# Answers after which the payment may be there all the same.
+_MAY_BE_DONE = {"garbled", "bare", "ledger_unavailable", "final"}
+# The status of a refusal and whether it may be repeated; any other is a 503 that may.
+_REFUSALS = {"invalid": (400, False), "final": (503, False), "quota_exceeded": (429, True)}
+
 
 @dataclass
 class Sent:
@@ -124,35 +129,34 @@ class World:
         return self._answer(act, arrived_at)
 
     def _answer(self, act: Act, at: float) -> Answer:
-        ticket = self.sent[-1].ticket
-        if ticket:
-            assert ticket in self.slots, "a ticket nobody gave"
-            self.answered.append(ticket)
-            if at < self.slots[ticket]:
-                self.too_early += 1
-                return self._in_line(ticket, at)
+        if (ticket := self.sent[-1].ticket) and not self._is_its_turn(ticket, at):
+            return self._in_line(ticket, at)
+        self._note_done(act.kind == "ok" or (act.is_done and act.kind in _MAY_BE_DONE))
         match act.kind:
             case "ok":
-                self._note_done(True)
                 return self._say(201, PAYMENT, at)
-            case "in_line":
-                token = f"ticket-{len(self.slots)}"
-                self.slots[token] = at + act.after_s
-                return self._in_line(token, at)
             case "garbled":
-                self._note_done(act.is_done)
                 return self._say(200, "<html>", at)
             case "bare":
-                self._note_done(act.is_done)
                 return Answer(self.now, 502, {}, b"Bad Gateway")
-            case "invalid":
-                return self._problem(400, "invalid", at, safe=False)
-            case "final":
-                return self._problem(503, "something_new", at, safe=False)
-            case reason:
-                self._note_done(act.is_done and reason == "ledger_unavailable")
-                status = 429 if reason == "quota_exceeded" else 503
-                return self._problem(status, reason, at, after=math.ceil(act.after_s))
+            case _:
+                return self._refuse(act, at)
+
+    def _is_its_turn(self, ticket: str, at: float) -> bool:
+        assert ticket in self.slots, "a ticket nobody gave"
+        self.answered.append(ticket)
+        is_too_early = at < self.slots[ticket]
+        self.too_early += is_too_early
+        return not is_too_early
+
+    def _refuse(self, act: Act, at: float) -> Answer:
+        if act.kind == "in_line":
+            token = f"ticket-{len(self.slots)}"
+            self.slots[token] = at + act.after_s
+            return self._in_line(token, at)
+        status, is_safe = _REFUSALS.get(act.kind, (503, True))
+        after = math.ceil(act.after_s) if is_safe else None
+        return self._problem(status, act.kind, at, safe=is_safe, after=after)
 
     def _in_line(self, token: str, at: float) -> Answer:
         ticket = {"token": token, "slot_at": self._wall(self.slots[token]), "expires_at": None, "class": "pay"}

@@ -6,6 +6,7 @@ import ast
 import base64
 import hmac
 import inspect
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -48,7 +49,9 @@ def test_a_clock_that_was_set_back_is_believed() -> None:
     assert time.monotonic(BEGAN) == 0
 
 
-@pytest.mark.parametrize("header", [None, "", "yesterday", "Tue, 10 Mar 2026 12:00:00", "Tue, 99 Mar 2026 12:00:00 GMT"])
+@pytest.mark.parametrize(
+    "header", [None, "", "yesterday", "Tue, 10 Mar 2026 12:00:00", "Tue, 99 Mar 2026 12:00:00 GMT"]
+)
 def test_what_is_no_date_teaches_nothing(header: str | None) -> None:
     """Nonsense, and a time without a zone."""
     time = ServerTime()
@@ -68,7 +71,7 @@ STREAM = (
 def test_a_stream_is_read_however_it_is_cut(cuts: list[int]) -> None:
     """The same events from any pieces, line ends of any kind, comments and unknown things passed over."""
     reader, edges = EventReader(None), [0, *sorted(cuts), len(STREAM)]
-    pieces = [STREAM[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    pieces = [STREAM[begin:end] for begin, end in itertools.pairwise(edges)]
     events = [event for piece in pieces for event in reader.feed(piece)]
     assert [(event.id, event.type) for event in events] == [("1-0", "payment.completed"), ("2-0", "of.a.newer.wallet")]
     assert (events[0].at, reader.last_id, reader.retry_s) == (BEGAN, "2-0", 1.5)

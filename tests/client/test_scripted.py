@@ -148,7 +148,7 @@ async def test_events_go_on_where_they_were_lost(connect: Connect) -> None:
     """Cut in the middle of an event, refused, told to wait in line: none is missed, none comes twice."""
     event = b'id: %d-0\nevent: payment.completed\ndata: {"type": "payment.completed"}\n\n'
     script = [
-        stream(b"retry: 10\n\n", b'id: 0-0\nevent: ready\ndata: {}\n\n', event % 1, (event % 2)[:20]),
+        stream(b"retry: 10\n\n", b"id: 0-0\nevent: ready\ndata: {}\n\n", event % 1, (event % 2)[:20]),
         problem(503, "ledger_unavailable", after=0),
         cut(),
         in_line(0.1),

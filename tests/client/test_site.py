@@ -76,8 +76,10 @@ async def test_pay_and_look_back(site: Site, connect: Connect, ming: AsyncClient
 
 async def test_a_long_list_is_gone_through(ming: AsyncClient) -> None:
     """Page after page, each item once."""
-    made = [(await ming.pay("@anna", 1, "EUR")).id for _ in range(103)]
-    assert [payment.id async for payment in ming.payments()] == made[::-1]
+    made = await asyncio.gather(*(ming.pay("@anna", 1, "EUR") for _ in range(103)))
+    listed = [payment.id async for payment in ming.payments()]
+    assert len(listed) == 103
+    assert set(listed) == {payment.id for payment in made}
 
 
 async def test_the_same_key_is_the_same_payment(ming: AsyncClient) -> None:
@@ -112,8 +114,8 @@ async def test_what_is_wrong_is_told(ming: AsyncClient) -> None:
         await ming.payment("pay_../../me")
     with pytest.raises(Unauthenticated):
         await ming.sign_in("@ming", "not the password")
+    payment = await ming.pay("@anna", 1, "EUR")
     with pytest.raises(Forbidden):
-        payment = await ming.pay("@anna", 1, "EUR")
         await ming.refund(payment.id)
 
 

@@ -30,12 +30,9 @@ raised where it is certain that the call has changed nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 from unbusy_client.problems import NO_PROBLEM, FieldError, Problem, Ticket
-
-if TYPE_CHECKING:
-    from unbusy_client.views import Payment, Refund
 
 
 class UnbusyError(Exception):
@@ -165,10 +162,27 @@ class Unresolved(UnbusyError):
     may_have_moved: ClassVar[bool] = True
 
 
+class Outcome(Protocol):
+    """What a payment and a refund both say of themselves."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def matter(self) -> str | None: ...
+    @property
+    def fix(self) -> str | None: ...
+
+
 class NotCompleted(UnbusyError):
     """What `require_completed()` raises. `about` is the payment or refund as it was answered."""
 
-    def __init__(self, about: Payment | Refund) -> None:
+    def __init__(self, about: Outcome) -> None:
         super().__init__(about.message or f"the payment is {about.status}")
         self.about = about
 
