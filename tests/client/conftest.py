@@ -28,7 +28,9 @@ class Blocking:
         is_feed = "Iterator" in str(inspect.signature(found).return_annotation)
 
         def call(*given: Any, **named: Any) -> Any:
-            return _iterate(found(*given, **named)) if is_feed else asyncio.to_thread(found, *given, **named)
+            return (
+                _iterate(cast("Any", found)(*given, **named)) if is_feed else asyncio.to_thread(found, *given, **named)
+            )
 
         return call
 
