@@ -29,7 +29,7 @@ _IMAGE = re.compile(r"(?:src|srcset|href)=\"(?P<target>[^\"]+)\"")
 _CODE = re.compile(r"`(?P<code>[^`\n]+)`")
 _HEADING = re.compile(r"^#{1,6} (?P<title>.+)$", re.MULTILINE)
 _POINTER = re.compile(r"^(?P<path>[\w./-]+\.\w+)::(?P<symbol>[\w.]+)$")
-_PATH = re.compile(r"^(src|tests|docs|\.ci)/[\w./-]+$")
+_PATH = re.compile(r"^(src|tests|docs|sdk|\.ci)/[\w./-]+$")
 _MAKE = re.compile(r"\bmake (?P<target>[a-z]+)\b")
 _COMMAND = re.compile(r"(?<!from )(?<!import )\bunbusy (?P<command>[a-z]+)\b")
 _LATER = re.compile(r"\b(TODO|FIXME|TBD|coming soon)\b", re.IGNORECASE)
@@ -89,7 +89,7 @@ class Document:
 
 def documents() -> list[Document]:
     """Every page of the project."""
-    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sdk/*/*.md")]
     return [Document(str(file.relative_to(ROOT)), file.read_text(encoding="utf-8")) for file in sorted(files)]
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# The client is a project of its own; what holds for the wallet's code holds for its code too.
+CLIENT = "sdk/python/src/unbusy_client/"
+
 
 @dataclass(frozen=True)
 class Breach:
@@ -58,6 +61,8 @@ class Source:
     @property
     def parts(self) -> tuple[str, ...]:
         """What stands between `src/unbusy/` and the end: `("ledger", "transfers.py")`."""
+        if self.path.startswith(CLIENT):
+            return Path(self.path.removeprefix(CLIENT)).parts
         return Path(self.path).parts[1 if self.is_test else 2 :]
 
     @property
@@ -82,6 +87,6 @@ class Source:
 
 
 def sources() -> list[Source]:
-    """Every Python file of the project, its tests included."""
-    files = [*ROOT.glob("src/**/*.py"), *ROOT.glob("tests/**/*.py")]
+    """Every Python file of the project, its client and its tests included."""
+    files = [*ROOT.glob("src/**/*.py"), *ROOT.glob("sdk/python/src/**/*.py"), *ROOT.glob("tests/**/*.py")]
     return [Source(str(file.relative_to(ROOT)), file.read_text(encoding="utf-8")) for file in sorted(files)]
