@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from unbusy import api, payments, people, wallets
-from unbusy.clock import SystemClock
+from pathlib import Path
+
+from unbusy import admission, api, payments, people, wallets
+from unbusy.clock import Clock, SystemClock
 from unbusy.db import Database
 from unbusy.ids import Ids
 from unbusy.payments import routes as payment_routes
 from unbusy.people import routes as people_routes
+from unbusy.secret import derive_key
 from unbusy.settings import Settings
 from unbusy.wallets import routes as wallet_routes
+
+# Gateways of one machine that were started by themselves have places for so many.
+_GATEWAYS = 8
 
 HANDLERS = (*people_routes.HANDLERS, *wallet_routes.HANDLERS, *payment_routes.HANDLERS)
 
@@ -28,6 +34,8 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     persons = people.People(db, clock=clock, ids=ids, settings=settings, secret=secret)
     pay = payments.Payments(db, persons, hub, clock=clock, ids=ids, settings=settings)
     views = payments.Views(persons, pay)
+
+    gatekeeper = _gatekeeper(settings, secret, clock, persons, pay)
 
     async def is_ready() -> None:
         async with db.connection() as connection:
@@ -49,7 +57,22 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             wallets.Wallets(db, persons, clock=clock),
         ),
         probes={"database": is_ready},
+        gatekeeper=gatekeeper,
         short=payment_routes.SHORT,
-        on_startup=(persons.start, pay.start),
-        on_shutdown=(pay.stop, persons.stop, db.close),
+        on_startup=(persons.start, pay.start, *([gatekeeper.start] if gatekeeper else [])),
+        on_shutdown=(*([gatekeeper.stop] if gatekeeper else []), pay.stop, persons.stop, db.close),
     )
+
+
+def _gatekeeper(
+    settings: Settings, secret: bytes, clock: Clock, persons: people.People, pay: payments.Payments
+) -> api.Gatekeeper | None:
+    if settings.gate == "off":
+        return None
+    options = admission.Options(
+        longest_s=settings.line_longest_s,
+        customer_quota=admission.Quota(settings.customer_per_s, settings.customer_burst),
+    )
+    shared = admission.Shared.claim(Path(settings.data) / "gate", max(settings.workers, _GATEWAYS))
+    gate = admission.Gate(derive_key(secret, "tickets"), shared, options, clock.now().timestamp())
+    return api.Gatekeeper(gate, persons, clock=clock, oldest_wait=lambda: pay.oldest_wait, when_done=shared.close)

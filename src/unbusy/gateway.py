@@ -7,13 +7,14 @@ import gc
 import logging
 import resource
 import socket
+import time
 from collections.abc import Callable
 
 import uvicorn
 import uvloop
 
 from unbusy import app
-from unbusy.api import Application
+from unbusy.api import Application, Door
 from unbusy.errors import SetupError
 from unbusy.settings import Settings
 
@@ -119,6 +120,15 @@ class _Server(uvicorn.Server):
             self._tell()
         else:
             self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second. Cut off those who take too long to say what they want."""
+        if counter % 10 == 0:
+            now = time.monotonic()
+            for door in list(self.server_state.connections):
+                if isinstance(door, Door) and door.is_overdue(now):
+                    door.transport.close()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # It waits for every answer that is under way, and an event stream would go on for ever.

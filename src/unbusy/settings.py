@@ -106,6 +106,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     limit_per_month: Annotated[int, Meta(ge=1, le=_MOST_UNITS, description="Most one payer pays in a month (UTC).")] = (
         50_000
     )
+    gate: Annotated[
+        Literal["on", "off"],
+        Meta(description="Whether a crowd is let in as it can be served. `off` is for finding out what happens then."),
+    ] = "on"
+    line_longest_s: Annotated[
+        int, Meta(ge=1, le=3_600, description="Longest wait for which a place in line is given, in seconds.")
+    ] = 600
+    customer_per_s: Annotated[int, Meta(ge=1, le=100_000, description="Requests a second one customer may make.")] = 50
+    customer_burst: Annotated[
+        int, Meta(ge=1, le=100_000, description="Requests one customer may make at once, after a pause.")
+    ] = 100
     access_token_s: Annotated[int, Meta(ge=30, le=3_600, description="Life of an access token.")] = 600
     session_days: Annotated[int, Meta(ge=1, le=365, description="Life of a session that is not used.")] = 30
     log_format: Annotated[Literal["console", "json"], Meta(description="Log lines for people, or for machines.")] = (

@@ -57,9 +57,28 @@ LOOP_LAG = Gauge(
 )
 
 
-def count_problem(reason: str, status: int) -> None:
-    """A request was not accepted."""
-    PROBLEMS.labels(reason, str(status)).inc()
+ADMISSIONS = Counter(
+    "unbusy_admissions", "Decisions of the gate, by class of request and outcome.", ["class_", "outcome"]
+)
+ADMISSION_RATE = Gauge(
+    "unbusy_admission_rate",
+    "Requests a second that the gate may let in, by class.",
+    ["class_"],
+    multiprocess_mode="livesum",
+)
+CAPACITY = Gauge(
+    "unbusy_capacity", "What the gate believes can be done in a second, in payments.", multiprocess_mode="livesum"
+)
+TICKETS_REFUSED = Gauge(
+    "unbusy_tickets_refused",
+    "Tickets that were forged, expired, used, somebody else's or of another class.",
+    multiprocess_mode="livesum",
+)
+
+
+def count_problem(reason: str, status: int, count: int = 1) -> None:
+    """Requests were not accepted."""
+    PROBLEMS.labels(reason, str(status)).inc(count)
 
 
 def count_payments(outcomes: Iterable[tuple[str, str | None]]) -> None:

@@ -7,12 +7,14 @@ import contextlib
 import itertools
 import json
 import socket
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import msgspec
 import uvicorn
 from tests.payments.bank import PASSWORD, SECRET, Bank, MovableClock
 
@@ -125,7 +127,8 @@ def reason(answer: httpx.Response) -> tuple[int, str]:
 @asynccontextmanager
 async def serving(url: str, db: Database) -> AsyncGenerator[Site]:
     """The application on a free port, as a gateway runs it."""
-    application = await app.create(SETTINGS, url, SECRET)
+    data = tempfile.TemporaryDirectory()
+    application = await app.create(msgspec.structs.replace(SETTINGS, data=data.name), url, SECRET)
     config = uvicorn.Config(
         application,
         http=application.open_door,
@@ -148,3 +151,4 @@ async def serving(url: str, db: Database) -> AsyncGenerator[Site]:
         application.close_streams()
         server.should_exit = True
         await task
+        data.cleanup()

@@ -13,6 +13,7 @@ at before it is believed: what is lost is a position, never a limit.
 
 from __future__ import annotations
 
+import fcntl
 import math
 import mmap
 import os
@@ -103,11 +104,32 @@ class Shared:
         except (OSError, ValueError) as error:
             raise SetupError(f"cannot keep what gateways share in {path}: {error}") from None
         self.index = index
+        self._claim: int | None = None
         self._whole = memoryview(self._map)
         self.regions = [Region(self._whole[n * _REGION_BYTES :][:_REGION_BYTES]) for n in range(gateways)]
         self.own = self.regions[index]
         if not self.own.is_whole(index):
             self.own.begin(index)
+
+    @classmethod
+    def claim(cls, path: Path, gateways: int) -> Shared:
+        """As the first of so many gateways that no living process is. Raises SetupError when all are.
+
+        The claim is the lock of a file beside it, so it ends with the process, however that ends;
+        whoever is started in its place goes on where it stood.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for index in range(gateways):
+            descriptor = os.open(path.with_suffix(f".{index}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+            else:
+                shared = cls(path, index, gateways)
+                shared._claim = descriptor
+                return shared
+        raise SetupError(f"{gateways} gateways run with the data directory {path.parent} already")
 
     def others(self) -> list[Region]:
         """The regions of the other gateways that have begun."""
@@ -124,6 +146,8 @@ class Shared:
         for region in self.regions:
             region.release()
         self._whole.release()
+        if self._claim is not None:
+            os.close(self._claim)
 
 
 def position(line: memoryview[float], now: float) -> float:

@@ -3,16 +3,19 @@
 from unbusy.api.answers import Answer, answer_if_changed
 from unbusy.api.application import Application, create
 from unbusy.api.documents import markdown as reasons_markdown
+from unbusy.api.door import Door
 from unbusy.api.etags import etag
 from unbusy.api.events import Event, EventStream, Hub, LastEventId, Subscription
+from unbusy.api.gatekeeper import Gatekeeper
 from unbusy.api.health import Probe
 from unbusy.api.idempotency import IdempotencyKey, fingerprint
 from unbusy.api.openapi import NOT_CHANGED, schema_json
 from unbusy.api.pages import Cursor, Cursors, Limit, Page
 from unbusy.api.prefer import Preference, PreferHeader, read_prefer
 from unbusy.api.principals import Authenticator, Principal, Role, allow, guard
-from unbusy.api.problems import FieldError, Problem, Retry, retry
+from unbusy.api.problems import retry
 from unbusy.api.requests import Request
+from unbusy.api.rfc9457 import FieldError, Problem, Retry
 from unbusy.api.short_way import Asked
 from unbusy.api.texts import Language, choose_language, message, reason_pages
 
@@ -24,9 +27,11 @@ __all__ = [
     "Authenticator",
     "Cursor",
     "Cursors",
+    "Door",
     "Event",
     "EventStream",
     "FieldError",
+    "Gatekeeper",
     "Hub",
     "IdempotencyKey",
     "Language",

@@ -19,6 +19,7 @@ from unbusy.api.answers import Answer
 from unbusy.api.door import Door
 from unbusy.api.edge import Edge
 from unbusy.api.events import Hub
+from unbusy.api.gatekeeper import Gatekeeper
 from unbusy.api.health import Probe, Probes
 from unbusy.api.principals import Authenticator, guard
 from unbusy.api.problems import exception_handlers
@@ -35,15 +36,18 @@ NO_SHORT_WAY: Mapping[HTTPRouteHandler, ShortHandler] = MappingProxyType({})
 class Application:
     """An ASGI application. `litestar` is what stands inside the edge."""
 
-    def __init__(self, litestar: Litestar, edge: Edge, short: ShortWay, hub: Hub) -> None:
+    def __init__(
+        self, litestar: Litestar, edge: Edge, short: ShortWay, gatekeeper: Gatekeeper | None, hub: Hub
+    ) -> None:
         self.litestar = litestar
         self._edge = edge
         self._short = short
+        self._gatekeeper = gatekeeper
         self._hub = hub
 
     def open_door(self, **given: Any) -> Door:
         """A connection to this application, as uvicorn makes one (`Config(http=...)`)."""
-        return Door(self._short, **given)
+        return Door(self._edge, self._short, self._gatekeeper, **given)
 
     def close_streams(self) -> None:
         """End what would otherwise go on for ever: the process is about to stop."""
@@ -64,15 +68,17 @@ def create(
     parts: Iterable[object] = (),
     probes: Mapping[str, Probe] | None = None,
     short: Mapping[HTTPRouteHandler, ShortHandler] = NO_SHORT_WAY,
+    gatekeeper: Gatekeeper | None = None,
     on_startup: Sequence[Hook] = (),
     on_shutdown: Sequence[Hook] = (),
 ) -> Application:
     """The application of these handlers.
 
     Event streams wait at `hub`. `parts` are what handlers reach by `request.part(Payments)`.
-    `probes`, by name, are what `/readyz` asks, `short` the short handlers (`short_way`). Start-up runs in the order given, shut-down too.
+    `probes`, by name, are what `/readyz` asks, `short` the short handlers (`short_way`).
+    Without a `gatekeeper` everybody is let in. Start-up runs in the order given, shut-down too.
     """
-    own_parts: dict[type, object] = {Clock: clock, Hub: hub, Probes: Probes(probes or {})}
+    own_parts: dict[type, object] = {Clock: clock, Hub: hub, Probes: Probes(probes or {}), Gatekeeper: gatekeeper}
     litestar = Litestar(
         [*handlers, *health.HANDLERS, *documents.HANDLERS, *openapi.HANDLERS],
         request_class=Request,
@@ -91,8 +97,9 @@ def create(
         pdb_on_exception=False,
     )
     _check_guarded(litestar)
-    edge = Edge(litestar, clock=clock, deadline_ms=settings.request_deadline_ms)
-    return Application(litestar, edge, ShortWay(litestar, edge, authenticator, short), hub)
+    edge = Edge(litestar, clock=clock, deadline_ms=settings.request_deadline_ms, gatekeeper=gatekeeper)
+    short_way = ShortWay(litestar, edge, authenticator, gatekeeper, short)
+    return Application(litestar, edge, short_way, gatekeeper, hub)
 
 
 def _check_guarded(litestar: Litestar) -> None:

@@ -11,8 +11,9 @@ from litestar.params import PathParameter
 from unbusy.api import html
 from unbusy.api.answers import Answer
 from unbusy.api.principals import Role, allow
-from unbusy.api.problems import Retry, retry
+from unbusy.api.problems import retry
 from unbusy.api.requests import Request
+from unbusy.api.rfc9457 import Retry
 from unbusy.api.texts import Language, ReasonText, reason_pages
 from unbusy.errors import NotFound
 from unbusy.reasons import Reason

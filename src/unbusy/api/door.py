@@ -1,7 +1,8 @@
-"""The door: where bytes become requests. uvicorn's HTTP/1.1 connection, with a short way in.
+"""The door: where bytes become requests. uvicorn's HTTP/1.1 connection, with a gate and a short way in.
 
-    bytes ─▶ parser ─▶ a plain request to a route that carries the load ─▶ its short handler
-                    └▶ anything else ─▶ an ASGI task, as uvicorn has it
+    bytes ─▶ parser ─▶ gate ─▶ turned away, with one write
+                         └───▶ a plain request to a route that carries the load ─▶ its short handler
+                         └───▶ anything else ─▶ an ASGI task, as uvicorn has it
 
 A task, an ASGI scope passed through layers and an answer sent in two messages cost more than a
 payment does. So a request that arrived whole, for a route that has a short handler, is offered to
@@ -10,16 +11,30 @@ that handler at once; one that it does not take goes the long way as if nothing 
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol, cast
 
 from litestar.types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from unbusy.admission import Admitted, Decision
+from unbusy.api import scope as scopes
+from unbusy.api.edge import Edge
+from unbusy.api.gatekeeper import Gatekeeper
 
 _MALFORMED = (
     b'{"type":"/problems/invalid","title":"The request cannot work as it is","status":400,"detail":"This is not '
     b'well-formed HTTP.","reason":"invalid","fix":"Correct the request and send it again.",'
     b'"retry":{"safe":false,"same_key":true,"after":null}}'
 )
+_MALFORMED_HEAD = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+
+# How long the head of a request may take to arrive. A browser sends it in one piece.
+_HEAD_S = 10.0
+# How long a connection on which nothing was ever asked is kept: balancers open some ahead.
+_FRESH_S = 75.0
+# More connections than this are closed as they come: each takes a file, and some 20 kB.
+MOST_CONNECTIONS = 20_000
 
 
 class Short(Protocol):
@@ -41,14 +56,25 @@ class Exchange:
     it waits for it, and a server that stops waits for it too.
     """
 
-    __slots__ = ("_door", "body", "disconnected", "keep_alive", "method", "response_complete", "scope", "url")
+    __slots__ = (
+        "_door",
+        "admitted",
+        "body",
+        "disconnected",
+        "keep_alive",
+        "method",
+        "response_complete",
+        "scope",
+        "url",
+    )
 
-    def __init__(self, door: Door, method: bytes, body: bytes, *, keep_alive: bool) -> None:
+    def __init__(self, door: Door, method: bytes, body: bytes, admitted: Admitted | None, *, keep_alive: bool) -> None:
         self._door = door
         self.method = method
         self.url = door.url
         self.scope = cast("HTTPScope", door.scope)
         self.body = body
+        self.admitted = admitted
         self.keep_alive = keep_alive
         self.disconnected = False
         self.response_complete = False
@@ -61,22 +87,34 @@ class Exchange:
     def set(self) -> None:
         """See `message_event`."""
 
-    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send the answer, once."""
+    def answer(self, status: int, lines: bytes, body: bytes) -> None:
+        """Send the answer, once. `lines` are its headers, each ended."""
         self.response_complete = True
         if not self.disconnected:
-            self._door.send(self, status, headers, body)
+            self._door.send(status, lines, body, keep_alive=self.keep_alive)
 
 
 class Door(HttpToolsProtocol):
-    """One connection. `short` comes first, the rest as uvicorn passes it."""
+    """One connection. `edge`, `short` and `gatekeeper` are ours, the rest is as uvicorn passes it."""
 
-    def __init__(self, short: Short, **given: Any) -> None:
+    def __init__(self, edge: Edge, short: Short, gatekeeper: Gatekeeper | None, **given: Any) -> None:
         super().__init__(**given)
+        self._edge = edge
         self._short = short
+        self._gatekeeper = gatekeeper
+        self._admitted: Admitted | None = None
+        self._refused: Decision | None = None
         self._body = b""
         # While the body of a request for the short way comes in; only within one piece of data.
         self._is_collecting = False
+        self._waits_since = time.monotonic()
+        self._is_in_head = False
+        self._is_fresh = True
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -85,54 +123,94 @@ class Door(HttpToolsProtocol):
             self._is_collecting = False
             self._begin_long()
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head, self._is_fresh = True, False
+        self._waits_since = time.monotonic()
+
     def on_headers_complete(self) -> None:
-        is_free = self.cycle is None or self.cycle.response_complete
-        self._is_collecting = (
-            is_free and not self.expect_100_continue and self._short.has(self.parser.get_method(), self.url)
-        )
+        self._is_in_head = False
+        is_free = (self.cycle is None or self.cycle.response_complete) and not self.expect_100_continue
+        self._refused = None
+        if self._gatekeeper and not self._is_let_in(self._gatekeeper) and is_free:
+            return
+        self._is_collecting = is_free and self._short.has(self.parser.get_method(), self.url)
         if self._is_collecting:
             self._body = b""
         else:
-            super().on_headers_complete()
+            self._begin_cycle()
 
     def on_body(self, body: bytes) -> None:
+        if self._refused:
+            return
         if self._is_collecting:
             self._body += body
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._is_collecting:
+        if self._refused:
+            self._turn_away(self._refused)
+        elif self._is_collecting:
+            self._is_collecting = False
+            self._take()
+        else:
             super().on_message_complete()
-            return
-        self._is_collecting = False
+
+    def send(self, status: int, lines: bytes, body: bytes, *, keep_alive: bool) -> None:
+        """Write an answer in one piece, and begin what waits behind it."""
+        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((STATUS_LINE[status], self._default_lines(), lines, end, body)))
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words are for its log
+        """What is not HTTP is told so in our own form."""
+        self.transport.write(STATUS_LINE[400] + _MALFORMED_HEAD % len(_MALFORMED) + _MALFORMED)
+        self.transport.close()
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the other side has taken too long to say what it wants."""
+        waits = now - self._waits_since
+        return (self._is_in_head and waits > _HEAD_S) or (self._is_fresh and waits > _FRESH_S)
+
+    def _is_let_in(self, gatekeeper: Gatekeeper) -> bool:
+        """Ask the gate. What is not let in but stands behind another request is answered in its turn."""
+        decision = gatekeeper.decide(self.parser.get_method(), self.url, dict(self.headers), self.client)
+        scopes.leave_decision(self.scope, decision, time.monotonic())
+        if isinstance(decision, Admitted):
+            self._admitted = decision
+            return True
+        self._refused = decision
+        return False
+
+    def _turn_away(self, refused: Decision) -> None:
+        assert self._gatekeeper is not None
+        self._refused = None
+        headers = dict(self.headers)
+        request_id = self._edge.request_id(headers)
+        keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
+        status, lines, body = self._gatekeeper.refusal(refused, headers, request_id)
+        self.send(status, lines, body, keep_alive=keep_alive)
+
+    def _take(self) -> None:
         is_kept = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
-        exchange = Exchange(self, self.parser.get_method(), self._body, keep_alive=is_kept)
+        exchange = Exchange(self, self.parser.get_method(), self._body, self._admitted, keep_alive=is_kept)
         before, self.cycle = self.cycle, cast("Any", exchange)
         if not self._short.take(exchange):
             self.cycle = before
             self._begin_long()
             super().on_message_complete()
 
-    def send(self, exchange: Exchange, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Write the answer in one piece, and begin what waits behind it."""
-        pieces = [STATUS_LINE[status]]
-        for header in (*self.server_state.default_headers, *headers):
-            pieces.append(b"%b: %b\r\n" % header)
-        pieces.append(b"\r\n" if exchange.keep_alive else b"connection: close\r\n\r\n")
-        pieces.append(body)
-        self.transport.write(b"".join(pieces))
-        if not exchange.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words are for its log
-        """What is not HTTP is told so in our own form."""
-        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[400] + head % len(_MALFORMED) + _MALFORMED)
-        self.transport.close()
-
     def _begin_long(self) -> None:
-        super().on_headers_complete()
+        self._begin_cycle()
         if self._body:
             super().on_body(self._body)
+
+    def _begin_cycle(self) -> None:
+        self._refused = None
+        super().on_headers_complete()
+
+    def _default_lines(self) -> bytes:
+        return b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)

@@ -19,9 +19,11 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import Histogram
 
 from unbusy import telemetry
+from unbusy.admission import Admitted
 from unbusy.api import problems
 from unbusy.api import scope as scopes
 from unbusy.api.bodies import MOST_BODY, MOST_DRAINED, TooLarge
+from unbusy.api.gatekeeper import Gatekeeper, TurnedAway
 from unbusy.clock import Clock, Deadline
 from unbusy.errors import Invalid
 
@@ -54,8 +56,9 @@ _NO_STORE = (b"cache-control", b"no-store")
 class Edge:
     """An ASGI application around another. `deadline_ms` is for callers who do not say theirs."""
 
-    def __init__(self, app: ASGIApp, *, clock: Clock, deadline_ms: int) -> None:
+    def __init__(self, app: ASGIApp, *, clock: Clock, deadline_ms: int, gatekeeper: Gatekeeper | None = None) -> None:
         self._app = app
+        self._gatekeeper = gatekeeper
         self._clock = clock
         self._deadline_s = deadline_ms / 1000
         self._prefix = secrets.token_hex(6).encode()
@@ -66,23 +69,37 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        began = time.monotonic()
         answer = _Answer(scope, send)
         try:
             self.inspect(scope)
-            await self._app(scope, receive, answer.send)
+            await self._pass_gate(scope, receive, answer, began)
         except Exception as error:  # noqa: BLE001 - the last line of defence
             await _apologise(scope, answer, error)
         route = cast("dict[str, Any]", scope).get("path_template", "unknown")
-        self.measure(scope["method"], route, answer.status, time.perf_counter() - began)
+        self.measure(scope["method"], route, answer.status, time.monotonic() - began)
+
+    async def _pass_gate(self, scope: HTTPScope, receive: Receive, answer: _Answer, began: float) -> None:
+        """The gate has decided already, at the door; here is acted on it."""
+        decision = scopes.decision(scope)
+        if self._gatekeeper is None or decision is None:
+            await self._app(scope, receive, answer.send)
+            return
+        try:
+            if not isinstance(decision, Admitted):
+                raise TurnedAway(decision)
+            await self._app(scope, receive, answer.send)
+        except TurnedAway as turned_away:
+            headers, request_id = scopes.headers(scope), scopes.request_id(scope).encode()
+            await answer.send_prepared(*self._gatekeeper.refusal(turned_away.decision, headers, request_id))
+        else:
+            self._gatekeeper.finished(decision.klass, began - scopes.decided_at(scope))
 
     def inspect(self, scope: HTTPScope) -> None:
         """Leave the request's id and deadline in its scope. Raises Invalid for what no handler should see."""
         given = cast("list[tuple[bytes, bytes]]", scope["headers"])
         headers = dict(given)
-        request_id = headers.get(b"request-id", b"")
-        if not _REQUEST_ID.fullmatch(request_id):
-            request_id = b"%b-%x" % (self._prefix, next(self._numbers))
+        request_id = self.request_id(headers)
         # Left before anything is refused: a problem, too, says which request it is about.
         scopes.leave(scope, request_id.decode(), Deadline(self._clock, self._deadline_s), headers)
         if len(headers) < len(given) and (twice := _single_twice(given)):
@@ -93,6 +110,11 @@ class Edge:
         if wanted is not None:
             scopes.leave(scope, request_id.decode(), Deadline(self._clock, _seconds(wanted)), headers)
         _check_length(headers.get(b"content-length"))
+
+    def request_id(self, headers: dict[bytes, bytes]) -> bytes:
+        """What the caller calls its request, else a new name for it."""
+        given = headers.get(b"request-id", b"")
+        return given if _REQUEST_ID.fullmatch(given) else b"%b-%x" % (self._prefix, next(self._numbers))
 
     def measure(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -130,6 +152,13 @@ class _Answer:
             self.status = message["status"]
             message["headers"] = dress(self._scope, message["headers"])
         await self._send(message)
+
+    async def send_prepared(self, status: int, lines: bytes, body: bytes) -> None:
+        """Send what has all its headers already, each in a line of its own."""
+        self.status = status
+        headers = [(name, value) for name, _, value in (line.partition(b": ") for line in lines.splitlines())]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def dress(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

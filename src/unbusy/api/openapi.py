@@ -25,8 +25,8 @@ import unbusy
 from unbusy.api import html, reference
 from unbusy.api.answers import Answer
 from unbusy.api.principals import Role, allow
-from unbusy.api.problems import MEDIA_TYPE, Problem
 from unbusy.api.requests import Request
+from unbusy.api.rfc9457 import MEDIA_TYPE, Problem
 
 _DESCRIPTION = """\
 A wallet that is never busy: every request gets a fast, durable, honest answer.

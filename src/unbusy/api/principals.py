@@ -49,6 +49,10 @@ class Authenticator(Protocol):
         """Raises Unauthenticated when it is forged, expired or revoked."""
         ...
 
+    def recognise(self, token: str) -> Principal | None:
+        """Whom a genuine token names, good or no longer so; None for a forged one. For the gate, which has no time."""
+        ...
+
 
 def allow(*roles: Role, problems: Sequence[int] = ()) -> dict[str, Any]:
     """For a route's `opt`: the roles that may call it.

@@ -24,6 +24,7 @@ from litestar.types import Scope
 from unbusy import telemetry
 from unbusy.api.answers import Answer
 from unbusy.api.bodies import MISSING, TooLarge, UnsupportedMediaType
+from unbusy.api.rfc9457 import MEDIA_TYPE, FieldError, Problem, Retry
 from unbusy.api.scope import header, request_id
 from unbusy.api.texts import Language, choose_language, reason_pages
 from unbusy.errors import (
@@ -39,8 +40,6 @@ from unbusy.errors import (
 )
 from unbusy.reasons import Reason
 
-MEDIA_TYPE = "application/problem+json"
-
 # Seconds after which to ask again when nobody knows better.
 _AFTER_A_MISTAKE_S = 1.0
 
@@ -49,36 +48,6 @@ _JITTER = 0.5
 
 _log = cast("structlog.stdlib.BoundLogger", structlog.get_logger("unbusy.api"))
 _encode = msgspec.json.Encoder().encode
-
-
-class Retry(msgspec.Struct, frozen=True):
-    """Whether asking again helps. `after` is in seconds; `same_key` says to keep the idempotency key."""
-
-    safe: bool
-    same_key: bool
-    after: int | None = None
-
-
-class FieldError(msgspec.Struct, frozen=True):
-    """One thing that is wrong with the request, and where."""
-
-    field: str
-    detail: str
-
-
-class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of every answer that is not a success (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    reason: Reason
-    fix: str
-    retry: Retry
-    request_id: str
-    field: str | None = None
-    errors: Sequence[FieldError] = ()
 
 
 class Description(NamedTuple):

@@ -7,7 +7,9 @@ from typing import Any, TypeVar, cast
 import litestar
 from litestar.types import Empty
 
+from unbusy.admission import Admitted
 from unbusy.api import bodies, scope
+from unbusy.api.gatekeeper import Gatekeeper
 from unbusy.api.principals import Principal
 from unbusy.api.texts import Language, choose_language
 from unbusy.clock import Deadline
@@ -37,6 +39,12 @@ class Request(litestar.Request[Any, Any, Any]):
     def request_id(self) -> str:
         """What the caller and the log call this request."""
         return scope.request_id(self.scope)
+
+    def look_at_payee(self, payee: str) -> None:
+        """Before a payment to somebody is begun. Raises TurnedAway when too many pay them at once."""
+        decision, gatekeeper = scope.decision(self.scope), self.app.state[PARTS].get(Gatekeeper)
+        if gatekeeper and isinstance(decision, Admitted):
+            gatekeeper.look_at_payee(decision, self.principal, payee)
 
     @property
     def language(self) -> Language:

@@ -6,11 +6,14 @@ from typing import Any, cast
 
 from litestar.types import Scope
 
+from unbusy.admission import Decision
 from unbusy.clock import Deadline
 
 _REQUEST_ID = "unbusy.request_id"
 _DEADLINE = "unbusy.deadline"
 _HEADERS = "unbusy.headers"
+_DECISION = "unbusy.decision"
+_DECIDED_AT = "unbusy.decided_at"
 
 
 def leave(scope: Scope, request_id: str, deadline: Deadline, headers: dict[bytes, bytes]) -> None:
@@ -19,6 +22,23 @@ def leave(scope: Scope, request_id: str, deadline: Deadline, headers: dict[bytes
     known[_REQUEST_ID] = request_id
     known[_DEADLINE] = deadline
     known[_HEADERS] = headers
+
+
+def leave_decision(scope: Scope, decision: Decision, at: float) -> None:
+    """Put there what the gate decided, and when (on the monotonic clock)."""
+    known = cast("dict[str, Any]", scope)
+    known[_DECISION] = decision
+    known[_DECIDED_AT] = at
+
+
+def decision(scope: Scope) -> Decision | None:
+    """What the gate decided; None when there is no gate."""
+    return cast("dict[str, Any]", scope).get(_DECISION)
+
+
+def decided_at(scope: Scope) -> float:
+    """When the gate decided."""
+    return cast("dict[str, Any]", scope)[_DECIDED_AT]
 
 
 def request_id(scope: Scope) -> str:
@@ -37,6 +57,11 @@ def header(scope: Scope, name: bytes) -> str:
     if headers is None:  # it did not come through the edge
         headers = dict(scope["headers"])
     return headers.get(name, b"").decode("latin-1")
+
+
+def headers(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by their lower-case names; of one that is there twice, the last."""
+    return cast("dict[str, Any]", scope)[_HEADERS]
 
 
 def repeats_a_header(scope: Scope) -> bool:

@@ -27,6 +27,7 @@ from unbusy.api.answers import Answer
 from unbusy.api.bodies import MOST_BODY, decoder
 from unbusy.api.door import Exchange
 from unbusy.api.edge import Edge, dress
+from unbusy.api.gatekeeper import Gatekeeper, TurnedAway
 from unbusy.api.idempotency import PATTERN
 from unbusy.api.prefer import Preference, read_prefer
 from unbusy.api.principals import Authenticator, Principal, Role
@@ -48,20 +49,40 @@ ShortHandler = Callable[["Asked[Any]"], bool]
 class Asked(Generic[Body]):
     """A plain request as its short handler sees it, and the way to answer it."""
 
-    __slots__ = ("_began", "_exchange", "_way", "data", "key", "path", "preference", "principal", "scope")
+    __slots__ = (
+        "_began_at",
+        "_came_at",
+        "_exchange",
+        "_way",
+        "data",
+        "key",
+        "path",
+        "preference",
+        "principal",
+        "scope",
+    )
 
     def __init__(
-        self, way: ShortWay, exchange: Exchange, path: str, principal: Principal, data: Body, key: str, began: float
+        self, way: ShortWay, exchange: Exchange, path: str, principal: Principal, data: Body, key: str, came_at: float
     ) -> None:
         self._way = way
         self._exchange = exchange
-        self._began = began
+        self._came_at = self._began_at = came_at
         self.scope = exchange.scope
         self.path = path
         self.principal = principal
         self.data = data
         self.key = key
         self.preference: Preference = read_prefer(scopes.header(exchange.scope, b"prefer"))
+
+    def look_at_payee(self, payee: str) -> None:
+        """Before a payment to somebody is begun. Raises TurnedAway when too many pay them at once."""
+        if self._way.gatekeeper and self._exchange.admitted:
+            self._way.gatekeeper.look_at_payee(self._exchange.admitted, self.principal, payee)
+
+    def begin(self) -> None:
+        """The wait for others is over: the work begins."""
+        self._began_at = time.monotonic()
 
     @property
     def is_gone(self) -> bool:
@@ -84,13 +105,17 @@ class Asked(Generic[Body]):
 
     def answer(self, answer: Answer[Any]) -> None:
         """Send the answer."""
-        status, headers, body = answer.sent()
-        self._send(status, headers, body)
+        self._send(*answer.sent())
 
     def refuse(self, error: Exception) -> None:
         """Send the problem that this error is."""
-        status, headers, body = problems.sent(self.scope, error)
-        self._send(status, headers, body)
+        self._send(*problems.sent(self.scope, error))
+
+    def turn_away(self, turned_away: TurnedAway) -> None:
+        """Send that it is not let in after all."""
+        assert self._way.gatekeeper is not None
+        headers, request_id = scopes.headers(self.scope), scopes.request_id(self.scope).encode()
+        self._exchange.answer(*self._way.gatekeeper.refusal(turned_away.decision, headers, request_id))
 
     def answer_with(self, work: Coroutine[Any, Any, Answer[Any]]) -> None:
         """Send the answer that this work comes to: for the rare one that has to wait."""
@@ -103,8 +128,11 @@ class Asked(Generic[Body]):
             self.refuse(error)
 
     def _send(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        self._exchange.answer(status, dress(self.scope, headers), body)
-        self._way.edge.measure(self.scope["method"], self.path, status, time.perf_counter() - self._began)
+        lines = b"".join(b"%b: %b\r\n" % header for header in dress(self.scope, headers))
+        self._exchange.answer(status, lines, body)
+        self._way.edge.measure(self.scope["method"], self.path, status, time.monotonic() - self._came_at)
+        if self._way.gatekeeper and self._exchange.admitted:
+            self._way.gatekeeper.finished(self._exchange.admitted.klass, self._began_at - self._came_at)
 
 
 class ShortWay:
@@ -115,9 +143,11 @@ class ShortWay:
         litestar: Litestar,
         edge: Edge,
         authenticator: Authenticator,
+        gatekeeper: Gatekeeper | None,
         short: Mapping[HTTPRouteHandler, ShortHandler],
     ) -> None:
         self.edge = edge
+        self.gatekeeper = gatekeeper
         self.parts: Mapping[type, Any] = litestar.state[PARTS]
         self._authenticator = authenticator
         self._entries = {
@@ -132,7 +162,7 @@ class ShortWay:
         return (method, url) in self._entries
 
     def take(self, exchange: Exchange) -> bool:
-        began = time.perf_counter()
+        came_at = time.monotonic()
         scope = exchange.scope
         entry = self._entries[exchange.method, exchange.url]
         scope["method"] = cast("Any", entry.method)
@@ -140,8 +170,14 @@ class ShortWay:
             self.edge.inspect(scope)
         except Invalid:
             return False
-        asked = self._read(entry, exchange, scope, began)
-        return asked is not None and entry.handler(asked)
+        asked = self._read(entry, exchange, scope, came_at)
+        if asked is None:
+            return False
+        try:
+            return entry.handler(asked)
+        except TurnedAway as turned_away:
+            asked.turn_away(turned_away)
+            return True
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Have something done that takes a while."""
@@ -149,7 +185,7 @@ class ShortWay:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _read(self, entry: _Entry, exchange: Exchange, scope: HTTPScope, began: float) -> Asked[Any] | None:
+    def _read(self, entry: _Entry, exchange: Exchange, scope: HTTPScope, came_at: float) -> Asked[Any] | None:
         """The request as the handler wants it; None when anything about it is unusual."""
         if scopes.repeats_a_header(scope) or scopes.header(scope, b"content-type") != "application/json":
             return None
@@ -164,7 +200,7 @@ class ShortWay:
             return None
         if principal.role not in entry.roles:
             return None
-        return Asked(self, exchange, entry.path, principal, data, key, began)
+        return Asked(self, exchange, entry.path, principal, data, key, came_at)
 
 
 class _Entry:

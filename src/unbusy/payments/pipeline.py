@@ -10,6 +10,7 @@ anything before the commit.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -37,6 +38,10 @@ class Caller(Protocol):
     @property
     def is_gone(self) -> bool:
         """Whether nobody waits any more: what was not begun is not begun then."""
+        ...
+
+    def begin(self) -> None:
+        """The wait is over: the work begins."""
         ...
 
     def tell(self, answer: Answer | Exception) -> None:
@@ -89,6 +94,11 @@ class Pipeline:
         """How many orders wait for a batch."""
         return len(self._forming)
 
+    @property
+    def oldest_wait(self) -> float:
+        """How many seconds the order at the head has waited for a batch."""
+        return time.monotonic() - self._forming[0].joined_at if self._forming else 0.0
+
     async def submit(self, order: Order, deadline: Deadline) -> tuple[Payment, bool]:
         """Join the batch that is forming; the answer comes after its commit.
 
@@ -126,6 +136,7 @@ class Pipeline:
             place = self._forming.popleft()
             place.refuse_when_late(_not_begun)
             if not (place.is_answered or place.caller.is_gone):
+                place.caller.begin()
                 batch.append(place)
         if not self._forming:
             self._arrived.clear()
@@ -185,6 +196,9 @@ class _Waiting:
     def is_gone(self) -> bool:
         return self.future.cancelled()
 
+    def begin(self) -> None:
+        """Whoever waits for a future has been waiting elsewhere too, and counts that there."""
+
     def tell(self, answer: Answer | Exception) -> None:
         if self.future.done():
             return
@@ -197,13 +211,14 @@ class _Waiting:
 class _Place:
     """One caller's place in a batch."""
 
-    __slots__ = ("caller", "deadline", "is_answered", "order")
+    __slots__ = ("caller", "deadline", "is_answered", "joined_at", "order")
 
     def __init__(self, order: Order, deadline: Deadline, caller: Caller) -> None:
         self.caller = caller
         self.order = order
         self.deadline = deadline
         self.is_answered = False
+        self.joined_at = time.monotonic()
 
     def answer(self, answer: Answer | Exception) -> None:
         if self.is_answered:

@@ -79,6 +79,7 @@ async def pay(
     """Done before the answer: 201 with the final outcome, completed or declined. With
     `Prefer: respond-async` it is queued instead: 202, and done by `finish_by`."""
     preference = read_prefer(prefer)
+    request.look_at_payee(data.payee)
     payment, replayed = await request.part(Payments).pay(
         request.principal,
         data.payee,
@@ -98,6 +99,7 @@ def pay_at_once(asked: Asked[NewPayment]) -> bool:
     new = asked.data
     if asked.preference.respond_async:
         return False
+    asked.look_at_payee(new.payee)
     return asked.part(Payments).pay_at_once(
         asked.principal,
         new.payee,
@@ -122,6 +124,9 @@ class _AtOnce:
     @property
     def is_gone(self) -> bool:
         return self._asked.is_gone
+
+    def begin(self) -> None:
+        self._asked.begin()
 
     def tell(self, answer: Settled | Exception) -> None:
         asked = self._asked

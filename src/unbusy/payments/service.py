@@ -61,6 +61,11 @@ class Payments:
         await self._pipeline.stop()
         await self._feed.stop()
 
+    @property
+    def oldest_wait(self) -> float:
+        """How many seconds the payment that has waited longest has waited for its work to begin."""
+        return self._pipeline.oldest_wait
+
     # ── pay ──────────────────────────────────────────────────────────────────────────────────
 
     async def pay(
@@ -196,7 +201,7 @@ class Payments:
         return payment
 
     async def list(self, person: Principal, before: Place | None, limit: int) -> list[tuple[Payment, Place]]:
-        """A person's payments, made and received, newest first, at most `limit`, each with its place, older than `before`."""
+        """A person's payments, made and received, newest first, at most `limit`, each with its place."""
         async with self._db.connection() as connection:
             return await sql.list_payments(connection, person.person_id, before, limit)
 

@@ -80,6 +80,10 @@ class People:
         """Whom an access token stands for; no database is read. Raises Unauthenticated."""
         return self._access.authenticate(token)
 
+    def recognise(self, token: str) -> Principal | None:
+        """Whom a genuine access token names, good or no longer so; None for a forged one."""
+        return self._access.recognise(token)
+
     # ── join ──
 
     async def sign_up(

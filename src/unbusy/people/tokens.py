@@ -21,7 +21,6 @@ from uuid import UUID
 
 import msgspec
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from unbusy.api import Principal, Role
@@ -42,6 +41,9 @@ _SIGNED_BYTES = _UUID_BYTES + _GENERATION_BYTES
 _TAG_BYTES = 32
 
 
+_NOT_OURS = "this is not an access token of ours"
+
+
 class _Claims(msgspec.Struct, frozen=True):
     """What an access token says. Times are seconds since 1970."""
 
@@ -57,12 +59,15 @@ class AccessTokens:
     """Issues access tokens, and tells whom one stands for."""
 
     def __init__(self, secret: bytes, *, clock: Clock, life_s: int, revoked: Container[UUID]) -> None:
-        self._key = OctKey.import_key(derive_key(secret, "access tokens"))
+        self._secret = derive_key(secret, "access tokens")
+        self._key = OctKey.import_key(self._secret)
         self._clock = clock
         self._life_s = life_s
         self._revoked = revoked
         # With each principal, when the token ends on the monotonic clock.
         self._known: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        # How every token of ours begins.
+        self._head = jwt.encode({"alg": "HS256"}, {}, self._key, algorithms=_ALGORITHMS).partition(".")[0]
         # When the monotonic clock stood at zero.
         self._started_at = clock.now().timestamp() - clock.monotonic()
 
@@ -92,16 +97,37 @@ class AccessTokens:
             raise Unauthenticated("this session has ended; sign in again")
         return principal
 
+    def recognise(self, token: str) -> Principal | None:
+        """Whom a genuine token names, whether it is still good or not; None for a forged one."""
+        known = self._known.get(token)
+        if known is None:
+            try:
+                known = self._verified(token)
+            except Unauthenticated:
+                return None
+            self._remember(token, known)
+        return known[0]
+
     def _verified(self, token: str) -> tuple[Principal, float]:
+        """What a token says whose signature is ours.
+
+        Compared with the one that we would write, so that nothing a stranger sends is read before:
+        no header of his, no other algorithm. A library that reads them takes forty times as long,
+        which strangers could make the gate spend.
+        """
+        signed, _, signature = token.rpartition(".")
+        head, _, payload = signed.partition(".")
+        if len(token) > _LONGEST_TOKEN or head != self._head or not token.isascii():
+            raise Unauthenticated(_NOT_OURS)
+        tag = hmac.digest(self._secret, signed.encode(), sha256)
+        if not hmac.compare_digest(_base64(tag), signature.encode()):
+            raise Unauthenticated(_NOT_OURS)
         try:
-            if len(token) > _LONGEST_TOKEN:
-                raise ValueError
-            decoded = jwt.decode(token, self._key, algorithms=_ALGORITHMS)
-            claims = msgspec.convert(decoded.claims, _Claims)
+            claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="), type=_Claims)
             expires_at = datetime.fromtimestamp(claims.exp, UTC)
-        # Whatever a stranger sends: not base64, not JSON, nested too deep, a header that is a list.
-        except (JoseError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
-            raise Unauthenticated("this is not an access token of ours") from None
+        # Signed by us and yet not what we write: another version's, perhaps.
+        except (ValueError, ArithmeticError, OSError, RecursionError):
+            raise Unauthenticated(_NOT_OURS) from None
         principal = Principal(claims.tenant, as_ours(claims.sub), as_ours(claims.sid), claims.role, expires_at)
         return principal, claims.exp - self._started_at
 
@@ -144,3 +170,8 @@ class RefreshTokens:
 
     def _tag(self, signed: bytes) -> bytes:
         return hmac.digest(self._key, signed, sha256)
+
+
+def _base64(raw: bytes) -> bytes:
+    """Base64 for URLs, without padding, as tokens have it."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
