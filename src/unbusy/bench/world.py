@@ -48,7 +48,8 @@ class Gateway:
         """Start it, wait until it answers, and end it with the block."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = int(free.getsockname()[1])
-        own = {"UNBUSY_DATABASE_URL": url, "UNBUSY_SECRET": secret, "UNBUSY_PORT": str(port)}
+        data = tempfile.mkdtemp(prefix="unbusy-bench-gate-")
+        own = {"UNBUSY_DATABASE_URL": url, "UNBUSY_SECRET": secret, "UNBUSY_PORT": str(port), "UNBUSY_DATA": data}
         process = subprocess.Popen(
             [sys.executable, "-m", "unbusy.cli", "serve"],
             env={**os.environ, **NO_LIMITS, **own, **settings},
@@ -61,3 +62,4 @@ class Gateway:
         finally:
             process.terminate()
             process.wait()
+            shutil.rmtree(data, ignore_errors=True)
