@@ -36,9 +36,13 @@ MOST: Final = 1_000_000.0
 # Over which completions are averaged: several batches, for they complete in lumps.
 _COMPLETIONS_S: Final = 0.5
 _QUEUEING_S: Final = 0.3
+# Times the target; what waits longer only means "far too long", and is to be forgotten as fast.
+_MOST_QUEUEING: Final = 10.0
 # How far above the completions the limit may stand while nothing queues: at first, and later.
 _STARTING_GAIN: Final = 1.0
 _GAIN: Final = 0.15
+# What flows off at full speed is not helped by letting less in than this part of it.
+_LEAST_PART: Final = 0.7
 # The most it falls in a tenth of a second.
 _FALL: Final = 0.7
 # Of the last good capacity, where to go on after a disturbance, and how much of the way at a time.
@@ -94,15 +98,18 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
         return capacity
     steps = min(sample.seconds / _STEP_S, 10.0)
     completed = _averaged(capacity.completed, sample.completed / sample.seconds, sample.seconds / _COMPLETIONS_S)
-    queueing_s = _averaged(capacity.queueing_s, sample.queueing_s, sample.seconds / _QUEUEING_S)
+    queueing_s = _averaged(
+        capacity.queueing_s, min(sample.queueing_s, _MOST_QUEUEING * target_s), sample.seconds / _QUEUEING_S
+    )
     rest_s = _at_rest(capacity, sample, queueing_s, target_s, steps)
     pressure = queueing_s / (target_s + rest_s)
     has_queued = capacity.has_queued or pressure > _MEETS
     gain = _GAIN if has_queued else _STARTING_GAIN
-    wanted = max(completed * (1 + gain * (1 - pressure)), capacity.limit * _FALL**steps)
+    wanted = max(completed * max(_LEAST_PART, 1 + gain * (1 - pressure)), capacity.limit * _FALL**steps)
     binds = sample.offered >= _BINDS * capacity.limit * sample.seconds
     if pressure > 1:
-        limit, good = min(capacity.limit, wanted), _doubted(capacity.good, completed, steps)
+        limit = min(capacity.limit, wanted)
+        good = _doubted(capacity.good, completed, sample.completed / sample.seconds, steps)
     else:
         limit, good = _grown(capacity, completed, wanted if binds else None, steps, is_careful=has_queued)
     return Capacity(min(max(limit, LEAST), MOST), good, completed, queueing_s, rest_s, has_queued)
@@ -117,10 +124,11 @@ def _at_rest(capacity: Capacity, sample: Sample, queueing_s: float, target_s: fl
     return min(capacity.rest_s, queueing_s)
 
 
-def _doubted(good: float, completed: float, steps: float) -> float:
-    """Good capacity after a sample in which too much queued."""
-    is_moving = _STANDSTILL * good < completed < good
-    return good + (completed - good) * min(1.0, _DOUBT * steps) if is_moving else good
+def _doubted(good: float, completed: float, just_completed: float, steps: float) -> float:
+    """Good capacity after a sample in which too much queued: lower, unless all stood still or just moves again."""
+    if just_completed < _STANDSTILL * good:
+        return good
+    return good + min(0.0, max(completed, just_completed) - good) * min(1.0, _DOUBT * steps)
 
 
 def _grown(

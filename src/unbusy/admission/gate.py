@@ -33,7 +33,7 @@ from unbusy.admission.used import Used
 
 # How far a class may be overdrawn, in seconds of its rate, by tenants who ask for less than their part.
 _OVERDRAFT_S: Final = 0.1
-_BURST_S: Final = 0.05
+_BURST_S: Final = 0.02
 _FEW: Final = 4.0
 _DEMAND_WEIGHT: Final = 0.2
 # Those who are told to come back are spread over this part of the longest wait.
@@ -66,13 +66,32 @@ class Tally:
 
 
 class _Queue:
-    """A class as the gate keeps it: what it may let in, and the lines of its tenants by place."""
+    """A class as the gate keeps it: a bucket for all its tenants, and their lines by place."""
 
-    __slots__ = ("demand", "level", "lines", "rate", "tokens")
+    __slots__ = ("_at", "_burst", "demand", "level", "lines", "rate", "tokens")
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
         self.lines: dict[int, Line] = {}
-        self.rate = self.level = self.tokens = self.demand = 0.0
+        self.demand = 0.0
+        self.tokens = 0.0
+        self._at = now
+        self.divide(0.0)
+
+    def divide(self, rate: float) -> None:
+        """From now on at this rate, in requests a second."""
+        self.rate = rate
+        self._burst = max(_FEW, _BURST_S * rate)
+        self.level = water_level(rate, [line.demand for line in self.lines.values()])
+
+    def may_draw(self, line: Line, now: float) -> bool:
+        """Whether the class has room for a newcomer of this line, too."""
+        passed = max(0.0, now - self._at)
+        self._at = now
+        self.tokens = min(self._burst, self.tokens + passed * self.rate)
+        if self.tokens >= 1.0:
+            return True
+        # Who asks for little is not to suffer from those who ask for much: for them there is credit.
+        return line.demand * len(self.lines) < self.rate and self.tokens > -_FEW - _OVERDRAFT_S * self.rate
 
 
 class Gate:
@@ -90,7 +109,7 @@ class Gate:
         self._number = shared.index << _GATEWAY_SHIFT | int(now * _MICROSECONDS)
         self._salt = _salt(now)
         self._ticked_at = now
-        self._queues = tuple(_Queue() for _ in CLASSES)
+        self._queues = tuple(_Queue(now) for _ in CLASSES)
         self.capacity: Capacity = capacities.resumed(shared.own.good)
         self.tallies = tuple(Tally() for _ in CLASSES)
         self.tickets_refused = 0
@@ -162,7 +181,7 @@ class Gate:
         self._salt = _salt(now)
         if passed > 0:
             self._measure(passed, loop_lag_s, pipeline_wait_s)
-            self._divide(now, passed)
+            self._divide(now)
         self._quotas.tick(now)
         self._used.tick(now)
         pay = self._queues[Class.pay]
@@ -183,7 +202,7 @@ class Gate:
         tally = self.tallies[klass]
         queue = self._queues[klass]
         tally.offered += 1
-        if line.has_room(now) and self._may_draw(queue, line):
+        if line.has_room(now) and queue.may_draw(line, now):
             line.enter()
             queue.tokens -= 1.0
             tally.admitted += 1
@@ -195,12 +214,6 @@ class Gate:
             return self._full(klass, who, wait, now)
         tally.in_line += 1
         return self._in_line(klass, self._next_number(), tag, now + wait, who)
-
-    def _may_draw(self, queue: _Queue, line: Line) -> bool:
-        # Who asks for little is not to suffer from those who ask for much: for them there is credit.
-        if queue.tokens >= 1.0:
-            return True
-        return line.demand * len(queue.lines) < queue.rate and queue.tokens > -_FEW - _OVERDRAFT_S * queue.rate
 
     def _read(self, token: str, klass: Class, who: int, now: float) -> Ticket | None:
         ticket = self._tickets.read(token)
@@ -222,6 +235,7 @@ class Gate:
             tally.early += 1
             self._quotas.came_early(ticket.who)
             return InLine(klass, token, ticket.slot_at, is_crowd=ticket.is_crowd)
+        line.came()
         wait = 0.0 if ticket.is_crowd else self._wait_of(line, ticket, tenant, now)
         if wait <= TOLERANCE_S:
             if line.welcome(now):
@@ -232,7 +246,11 @@ class Gate:
                 tally.ticket_holders += 1
                 return ADMITTED[klass][Entry.crowd if ticket.is_crowd else Entry.ticket]
             wait = line.later(now)
+        else:
+            # Back when he is just tolerably early: with the whole tolerance again, nobody would come in between.
+            wait -= TOLERANCE_S / 2
         tally.moved += 1
+        line.tell(now + wait)
         return self._in_line(
             klass, ticket.number, ticket.tag, now + wait, ticket.who, ticket.slot_at, is_crowd=ticket.is_crowd,
             gateway=ticket.gateway,
@@ -285,13 +303,15 @@ class Gate:
             queue.demand += (cost / passed - queue.demand) * min(1.0, _DEMAND_WEIGHT * passed * 10)
             offered += cost
         mean = self._queueing_s / self._finished if self._finished else 0.0
-        sample = Sample(passed, self._completed, offered, max(mean, pipeline_wait_s) + loop_lag_s)
+        # The oldest says something only when it is left behind: then nothing is finished that could tell.
+        waited = pipeline_wait_s if pipeline_wait_s > mean + self._options.target_s else mean
+        sample = Sample(passed, self._completed, offered, waited + loop_lag_s)
         self._completed = self._queueing_s = 0.0
         self._finished = 0
         self.capacity = capacities.follow(self.capacity, sample, self._options.target_s)
         self._shared.own.good = self.capacity.good
 
-    def _divide(self, now: float, passed: float = 0.0) -> None:
+    def _divide(self, now: float) -> None:
         demands = [queue.demand for queue in self._queues]
         # What settles comes first and unasked; the others share the rest.
         left = max(capacities.LEAST, self.capacity.limit - demands[Class.settle])
@@ -300,10 +320,7 @@ class Gate:
         # Nobody asked for this part, so whoever asks next may have it.
         spare = left - sum(shares)
         for klass, queue, share in zip(CLASSES, self._queues, shares, strict=True):
-            queue.rate = (share + spare) / COSTS[klass]
-            burst = max(_FEW, _BURST_S * queue.rate)
-            queue.tokens = min(burst, queue.tokens + passed * queue.rate)
-            queue.level = water_level(queue.rate, [line.demand for line in queue.lines.values()])
+            queue.divide((share + spare) / COSTS[klass])
             for line in queue.lines.values():
                 line.tick(now, queue.level)
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import math
 import random
+from array import array
 from typing import Final
 
 from unbusy.admission.shared import HEAD, LANES
@@ -38,14 +39,22 @@ _HANDS: Final = tuple(tuple(_DEALER.sample(range(HEAD, HEAD + LANES), _HAND)) fo
 # The fraction of a lane's tags: its number with the bits reversed, so that lanes in use are spread evenly.
 _FRACTIONS: Final = tuple(int(f"{lane:06b}"[::-1], 2) / LANES for lane in range(LANES))
 
-# How far a line may get ahead of its rate when it was idle, and behind when holders come late: seconds.
-_BURST_S: Final = 0.05
-_DEBT_S: Final = 0.1
+# In seconds of the rate: what may come in at once after a pause, for it queues inside; how much must be
+# left over before holders who are late are not waited for; how much too many of them may come in.
+_BURST_S: Final = 0.02
+_RESERVE_S: Final = 0.05
+_DEBT_S: Final = 0.03
 _FEW: Final = 4.0
+# A wait is told by the rate of some seconds: capacity is measured and flickers.
+_TELLING_S: Final = 3.0
 # So much earlier than due one is let in: clocks and networks are not more exact.
 TOLERANCE_S: Final = 0.05
-# While the bucket is deep in debt, the line moves at this part of its rate, until it is paid.
-_HEALING: Final = 0.9
+# The line moves faster while its bucket fills, and slower while it is in debt: in so many seconds it would
+# be even, but by no more than this part.
+_EVEN_S: Final = 1.0
+_MOST_HASTE: Final = 0.1
+# How many tickets fall due in which second is kept so far ahead.
+_TOLD_S: Final = 4096
 # Over which it is counted how many come back, from which share on it is believed that all do, and
 # how many times the rate is given out at most.
 _SHOW_UP_S: Final = 10.0
@@ -61,8 +70,8 @@ class Line:
     """See the module. `cells` is where it is kept: its owner's part of what gateways share."""
 
     __slots__ = (
-        "_active", "_at", "_burst", "_came", "_came_lately", "_cells", "_debt", "_due_lately", "_late_at", "_offered",
-        "_overbooked", "_pace", "_position", "_rate", "_reserve", "_speed", "_ticked_at", "_tokens", "demand", "end",
+        "_active", "_at", "_burst", "_came", "_came_lately", "_cells", "_counted_s", "_debt", "_due_lately", "_late_at", "_offered",
+        "_overbooked", "_pace", "_position", "_rate", "_reserve", "_speed", "_ticked_at", "_told", "_told_pace", "_tokens", "demand", "end",
     )  # fmt: skip
 
     def __init__(self, cells: memoryview[float], rate: float, longest_s: float, now: float) -> None:
@@ -71,15 +80,18 @@ class Line:
         self._tokens = 0.0
         self._offered = self._came = 0
         self._due_lately = self._came_lately = 0.0
+        self._told = array("I", bytes(4 * _TOLD_S))
+        self._counted_s = int(now) - 2
         self._overbooked = 1.0
         self.demand = 0.0
         """Requests a second that asked lately to come in, newcomers and holders whose time it was."""
         self._position = _restore(cells, max(rate, _LEAST_RATE) * longest_s, now)
         lanes = cells[HEAD:].tolist()
-        self._active = sum(last > self._position for last in lanes)
+        self._active = _in_use(lanes, self._position)
         self.end: float = max(lanes)
         """The last tag given."""
-        self._set_rate(rate)
+        self._told_pace = rate = max(rate, _LEAST_RATE)
+        self._set_rate(rate, 0.0)
         self._tokens = self._burst
 
     @property
@@ -91,7 +103,7 @@ class Line:
         """Whether a newcomer may come in now. He is counted, but takes nothing yet."""
         self._advance(now)
         self._offered += 1
-        # With places given, only what their holders leave: half a bucket is more than they come unevenly.
+        # With places given, only what their holders leave, and they come unevenly.
         return self._tokens >= (self._reserve if self.end > self._position else 1.0)
 
     def enter(self) -> None:
@@ -111,7 +123,7 @@ class Line:
         hand = _HANDS[who % HANDS]
         lane = max(hand, key=cells.__getitem__) if is_impatient else min(hand, key=cells.__getitem__)
         last = cells[lane]
-        if last > position:
+        if last + 1.0 > position:
             active = self._active
             tag = last + 1.0
         else:
@@ -119,10 +131,11 @@ class Line:
             tag = position // 1.0 + _FRACTIONS[lane - HEAD]
             if tag <= position:
                 tag += 1.0
-        wait = (tag - position) * active / self._pace
+        wait = (tag - position) * active / self._told_pace
         if wait > longest_s:
             return tag, wait
         cells[lane] = tag
+        self._told[int(self._at + wait) % _TOLD_S] += 1
         if active != self._active:
             self._active = active
             self._speed = self._pace / active
@@ -132,7 +145,7 @@ class Line:
     def wait_of(self, tag: float, now: float) -> float:
         """Seconds until this place is due, below zero when it has been. A place the line never gave is due."""
         self._advance(now)
-        return (tag - self._position) / self._speed if tag <= self.end else 0.0
+        return (tag - self._position) * self._active / self._told_pace if tag <= self.end else 0.0
 
     def welcome(self, now: float) -> bool:
         """Let a holder in whose place is due, unless too many who are late came at once: see `later`."""
@@ -141,13 +154,20 @@ class Line:
         if self._tokens <= -self._debt:
             return False
         self._tokens -= 1.0
-        self._came += 1
         return True
+
+    def came(self) -> None:
+        """A holder came when he was told to, whatever becomes of him."""
+        self._came += 1
 
     def later(self, now: float) -> float:
         """Seconds after which a holder who was not let in will be: one after the other, at the line's rate."""
         self._late_at = max(self._late_at, now + _DEBT_S / 2) + 1 / self._rate
         return self._late_at - now
+
+    def tell(self, slot_at: float) -> None:
+        """A holder was told another slot, and is expected then."""
+        self._told[int(slot_at) % _TOLD_S] += 1
 
     def tick(self, now: float, rate: float) -> None:
         """Count, and go on at another rate (requests a second). For every tenth of a second or so."""
@@ -157,10 +177,10 @@ class Line:
         if passed > 0:
             self.demand += (self._offered / passed - self.demand) * (1 - math.exp(-passed / _DEMAND_S))
             self._offered = 0
-            self._count_who_came(passed)
+            self._count_who_came(now, passed)
         position = self._position
-        self._active = sum(last > position for last in self._cells[HEAD:].tolist())
-        self._set_rate(rate)
+        self._active = _in_use(self._cells[HEAD:].tolist(), position)
+        self._set_rate(max(rate, _LEAST_RATE), max(0.0, passed))
 
     def _advance(self, now: float) -> None:
         passed = now - self._at
@@ -169,40 +189,52 @@ class Line:
         if passed > 0:
             self._position += passed * self._speed
             tokens = self._tokens + passed * self._rate
-            self._tokens = min(self._burst, tokens)
+            most = self._reserve + 1.0 if self.end > self._position else self._burst
+            self._tokens = min(most, tokens)
 
-    def _count_who_came(self, passed: float) -> None:
+    def _count_who_came(self, now: float, passed: float) -> None:
         kept = math.exp(-passed / _SHOW_UP_S)
-        due = passed * self._speed * self._active
-        self._due_lately = self._due_lately * kept + due
+        self._due_lately *= kept
         self._came_lately = self._came_lately * kept + self._came
         self._came = 0
-        # A second's worth is taken as come: that much later are those who wait in whole seconds.
+        # Counted a second after the one they were told, for some wait in whole seconds.
+        for second in range(max(self._counted_s + 1, int(now) - _TOLD_S), int(now) - 1):
+            self._due_lately += self._told[second % _TOLD_S]
+            self._told[second % _TOLD_S] = 0
+            self._counted_s = second
         share = (self._came_lately + self._rate) / (self._due_lately + self._rate)
         # Whom it gave out too many places, it owes: first they come in.
-        is_safe = self._active > 0 and self._tokens >= 0 and share < _NEARLY_ALL
+        is_safe = self.waits and self._tokens >= 0 and share < _NEARLY_ALL
         self._overbooked = min(_MOST_OVERBOOKED, 1 / share) if is_safe else 1.0
 
-    def _set_rate(self, rate: float) -> None:
-        self._rate = rate = max(rate, _LEAST_RATE)
+    def _set_rate(self, rate: float, passed: float) -> None:
+        self._rate = rate
         self._burst = max(_FEW, rate * _BURST_S)
-        self._reserve = max(1.0, self._burst / 2)
+        self._reserve = max(_FEW, rate * _RESERVE_S)
         self._debt = max(_FEW, rate * _DEBT_S)
-        healing = _HEALING if self._tokens < -self._debt / 2 else 1.0
-        self._pace = rate * self._overbooked * healing
+        haste = max(-_MOST_HASTE, min(_MOST_HASTE, self._tokens / (rate * _EVEN_S)))
+        self._pace = rate * self._overbooked * (1 + haste)
+        self._told_pace += (self._pace - self._told_pace) * (1 - math.exp(-passed / _TELLING_S))
         self._speed = self._pace / max(1, self._active)
         self._cells[0], self._cells[1], self._cells[2] = self._position, self._at, self._speed
+
+
+def _in_use(lanes: list[float], position: float) -> int:
+    """In how many lanes a place was given less than one ago: a newcomer there would have to wait."""
+    least = position - 1.0
+    return sum(last > least for last in lanes)
 
 
 def _restore(cells: memoryview[float], most: float, now: float) -> float:
     """The position of a line that may have stood since its owner died; what cannot be is made empty.
 
-    Who was told a time in between is due now. `most` is how far ahead a tag can be.
+    Who was told a time in between is due now. `most` is how far ahead a tag can be. A tag of zero is
+    more than one behind any position, so that its lane is free.
     """
     position, at, speed = cells[0], cells[1], cells[2]
-    if not (0 <= position < _MOST_POSITION and 0 <= speed < most and at >= 0):
+    if not (1 <= position < _MOST_POSITION and 0 <= speed < most and at >= 0):
         cells[:] = memoryview(bytes(cells.nbytes)).cast("d")
-        return 0.0
+        return 1.0
     position += speed * max(0.0, now - at)
     for lane, last in enumerate(cells.tolist()[HEAD:], HEAD):
         # Written so that what is not a number is not believed either.
