@@ -8,10 +8,11 @@ from unbusy.db import Database
 from unbusy.ids import Ids
 from unbusy.payments import routes as payment_routes
 from unbusy.people import routes as people_routes
+from unbusy.promises import routes as promise_routes
 from unbusy.settings import Settings
 from unbusy.wallets import routes as wallet_routes
 
-HANDLERS = (*people_routes.HANDLERS, *wallet_routes.HANDLERS, *payment_routes.HANDLERS)
+HANDLERS = (*people_routes.HANDLERS, *wallet_routes.HANDLERS, *payment_routes.HANDLERS, *promise_routes.HANDLERS)
 
 
 async def create(settings: Settings, url: str, secret: bytes) -> api.Application:
@@ -46,6 +47,8 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             payments.Requests(db, pay, clock=clock, ids=ids, settings=settings),
             payments.Events(db, views),
             views,
+            pay.promises,
+            payments.Polls(clock),
             wallets.Wallets(db, persons, clock=clock),
         ),
         probes={"database": is_ready},
