@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from unbusy import api, payments, people, wallets
+from unbusy import api, batches, payments, people, wallets
+from unbusy.batches import routes as batch_routes
 from unbusy.clock import SystemClock
 from unbusy.db import Database
 from unbusy.ids import Ids
@@ -12,7 +13,13 @@ from unbusy.promises import routes as promise_routes
 from unbusy.settings import Settings
 from unbusy.wallets import routes as wallet_routes
 
-HANDLERS = (*people_routes.HANDLERS, *wallet_routes.HANDLERS, *payment_routes.HANDLERS, *promise_routes.HANDLERS)
+HANDLERS = (
+    *people_routes.HANDLERS,
+    *wallet_routes.HANDLERS,
+    *payment_routes.HANDLERS,
+    *promise_routes.HANDLERS,
+    *batch_routes.HANDLERS,
+)
 
 
 async def create(settings: Settings, url: str, secret: bytes) -> api.Application:
@@ -29,6 +36,7 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     persons = people.People(db, clock=clock, ids=ids, settings=settings, secret=secret)
     pay = payments.Payments(db, persons, hub, clock=clock, ids=ids, settings=settings)
     views = payments.Views(persons, pay)
+    polls = payments.Polls(clock)
 
     async def is_ready() -> None:
         async with db.connection() as connection:
@@ -48,7 +56,8 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             payments.Events(db, views),
             views,
             pay.promises,
-            payments.Polls(clock),
+            polls,
+            batches.Batches(db, persons, pay, clock=clock, ids=ids),
             wallets.Wallets(db, persons, clock=clock),
         ),
         probes={"database": is_ready},

@@ -2,10 +2,12 @@
 
 from unbusy.api.answers import Answer, answer_if_changed
 from unbusy.api.application import Application, create
+from unbusy.api.bodies import wrong_field
 from unbusy.api.documents import markdown as reasons_markdown
 from unbusy.api.etags import etag
 from unbusy.api.events import Event, EventStream, Hub, LastEventId, Subscription
 from unbusy.api.health import Probe
+from unbusy.api.idempotency import PATTERN as KEY_PATTERN
 from unbusy.api.idempotency import IdempotencyKey, fingerprint
 from unbusy.api.openapi import NOT_CHANGED, schema_json
 from unbusy.api.pages import Cursor, Cursors, Limit, Page
@@ -16,6 +18,7 @@ from unbusy.api.requests import Request
 from unbusy.api.texts import Language, choose_language, message, reason_pages
 
 __all__ = [
+    "KEY_PATTERN",
     "NOT_CHANGED",
     "Answer",
     "Application",
@@ -53,4 +56,5 @@ __all__ = [
     "reasons_markdown",
     "retry",
     "schema_json",
+    "wrong_field",
 ]

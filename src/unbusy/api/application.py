@@ -81,8 +81,20 @@ def create(
         pdb_on_exception=False,
     )
     _check_guarded(litestar)
-    edge = Edge(ShortWay(litestar), clock=clock, deadline_ms=settings.request_deadline_ms)
+    edge = Edge(
+        ShortWay(litestar), clock=clock, deadline_ms=settings.request_deadline_ms, large=_large_bodies(litestar)
+    )
     return Application(litestar, edge, hub)
+
+
+def _large_bodies(litestar: Litestar) -> dict[str, int]:
+    """The paths whose bodies may be larger than others. Such a path has no parameters."""
+    return {
+        route.path: most
+        for route in litestar.routes
+        for handler in getattr(route, "route_handlers", ())
+        if (most := bodies.most_body(handler)) > bodies.MOST_BODY
+    }
 
 
 def _check_guarded(litestar: Litestar) -> None:

@@ -12,7 +12,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -52,10 +52,12 @@ _NO_STORE = (b"cache-control", b"no-store")
 
 
 class Edge:
-    """An ASGI application around another. `deadline_ms` is for callers who do not say theirs."""
+    """An ASGI application around another. `deadline_ms` is for callers who do not say theirs, `large`
+    holds the paths whose bodies may be larger than others, and how large."""
 
-    def __init__(self, app: ASGIApp, *, clock: Clock, deadline_ms: int) -> None:
+    def __init__(self, app: ASGIApp, *, clock: Clock, deadline_ms: int, large: Mapping[str, int] | None = None) -> None:
         self._app = app
+        self._large = large or {}
         self._clock = clock
         self._deadline_s = deadline_ms / 1000
         self._prefix = secrets.token_hex(6).encode()
@@ -92,7 +94,7 @@ class Edge:
         wanted = headers.get(b"x-request-deadline-ms")
         if wanted is not None:
             scopes.leave(scope, request_id.decode(), Deadline(self._clock, _seconds(wanted)), headers)
-        _check_length(headers.get(b"content-length"))
+        _check_length(headers.get(b"content-length"), scope["path"], self._large)
 
     def _measure(self, scope: HTTPScope, status: int, seconds: float) -> None:
         route = cast("dict[str, Any]", scope).get("path_template", "unknown")
@@ -159,13 +161,14 @@ class _FarTooLarge(TooLarge):
     """So large that the rest is not even read."""
 
 
-def _check_length(content_length: bytes | None) -> None:
+def _check_length(content_length: bytes | None, path: str, large: Mapping[str, int]) -> None:
     if content_length is None:
         return
     if not _LENGTH.fullmatch(content_length):
         raise Invalid("not a number of bytes", field="content-length")
-    if int(content_length) > MOST_BODY:
-        raise TooLarge if int(content_length) <= MOST_DRAINED else _FarTooLarge
+    length = int(content_length)
+    if length > MOST_BODY and length > (most := large.get(path, MOST_BODY)):
+        raise TooLarge(most) if length <= MOST_DRAINED else _FarTooLarge(most)
 
 
 def _seconds(milliseconds: bytes) -> float:

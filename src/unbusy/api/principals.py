@@ -50,14 +50,15 @@ class Authenticator(Protocol):
         ...
 
 
-def allow(*roles: Role, problems: Sequence[int] = (), is_hot: bool = False) -> dict[str, Any]:
+def allow(*roles: Role, problems: Sequence[int] = (), is_hot: bool = False, most_body: int = 0) -> dict[str, Any]:
     """For a route's `opt`: the roles that may call it.
 
     `problems` are the HTTP statuses of problems that it answers with beside those which follow
     from its form (`openapi`): 404 when its body names something that may not exist. `is_hot` is for
-    the few that carry the load (`short_way`).
+    the few that carry the load (`short_way`). `most_body` is in bytes, where a body may be larger
+    than others (`bodies`).
     """
-    return {"roles": frozenset(roles), "problems": tuple(problems), "is_hot": is_hot}
+    return {"roles": frozenset(roles), "problems": tuple(problems), "is_hot": is_hot, "most_body": most_body}
 
 
 async def guard(request: Request[Any, Any, Any]) -> None:

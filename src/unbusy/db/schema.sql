@@ -2,6 +2,50 @@
 -- For reading only: what runs are the files in migrations/.
 
 
+-- batches -----------------------------------------------------------------------------------------
+
+CREATE SCHEMA batches;
+COMMENT ON SCHEMA batches IS 'Files of payments that merchants send in one go, and what became of each row.';
+GRANT USAGE ON SCHEMA batches TO unbusy_app;
+
+CREATE TABLE batches.batches (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    payer_id uuid NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    accepted integer NOT NULL,
+    refused integer NOT NULL,
+    finish_by timestamptz,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT key_is_short CHECK (((length(key) >= 1) AND (length(key) <= 64))),
+    CONSTRAINT rows_are_counted CHECK (((accepted >= 0) AND (refused >= 0) AND ((accepted + refused) > 0)))
+);
+COMMENT ON TABLE batches.batches IS 'A file of payments: how many of its rows were taken, and by when the last of them was promised at first.';
+ALTER TABLE batches.batches ADD CONSTRAINT a_key_makes_one_batch UNIQUE (payer_id, key);
+ALTER TABLE batches.batches ADD CONSTRAINT batches_pkey PRIMARY KEY (id);
+ALTER TABLE batches.batches ADD CONSTRAINT batches_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE batches.batches TO unbusy_app;
+
+CREATE TABLE batches.rows (
+    batch_id uuid NOT NULL,
+    line integer NOT NULL,
+    tenant_id integer NOT NULL,
+    key text,
+    payment_id uuid,
+    reason text,
+    field text,
+    detail text,
+    CONSTRAINT line_is_counted_from_one CHECK ((line > 0)),
+    CONSTRAINT refused_names_the_field CHECK ((((reason IS NULL) = (field IS NULL)) AND ((reason IS NULL) = (detail IS NULL)))),
+    CONSTRAINT taken_or_told_why CHECK (((payment_id IS NULL) = (reason IS NOT NULL)))
+);
+COMMENT ON TABLE batches.rows IS 'A row of a batch: the payment it stands for, or why it was not taken. The same payment may stand in two batches.';
+ALTER TABLE batches.rows ADD CONSTRAINT rows_pkey PRIMARY KEY (batch_id, line);
+ALTER TABLE batches.rows ADD CONSTRAINT rows_batch_id_fkey FOREIGN KEY (batch_id) REFERENCES batches.batches(id);
+GRANT SELECT,INSERT ON TABLE batches.rows TO unbusy_app;
+
+
 -- ledger ------------------------------------------------------------------------------------------
 
 CREATE SCHEMA ledger;

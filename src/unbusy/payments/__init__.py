@@ -20,12 +20,13 @@ from unbusy.payments.queue import Drain, earlier, enqueue
 from unbusy.payments.requests import Requests, expire_requests
 from unbusy.payments.service import Payments
 from unbusy.payments.settlement import Settlement
-from unbusy.payments.views import Views
+from unbusy.payments.views import NewPayment, Views
 
 __all__ = [
     "KINDS",
     "Drain",
     "Events",
+    "NewPayment",
     "Order",
     "Payment",
     "Payments",

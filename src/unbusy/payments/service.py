@@ -176,6 +176,11 @@ class Payments:
                 payment = await self.find(person, payment_id)
         return payment
 
+    def tell(self, made: Sequence[Payment]) -> None:
+        """These were queued and committed just now: count them, and wake who waits for news."""
+        self._feed.poke()
+        telemetry.count_payments((payment.status, payment.reason) for payment in made)
+
     async def standings(self, payments: Sequence[Payment]) -> dict[UUID, Standing]:
         """How those of these payments that are queued stand: their place, and by when."""
         queued = [payment.id for payment in payments if payment.status is Status.queued]

@@ -89,6 +89,11 @@ class Promises:
             rows = await sql.standings(connection, self._name, payment_ids, self.terms.most)
         return {row[0]: self._standing(row[1] or 1, row[2], row[3], row[4]) for row in rows}
 
+    def expected_at(self, many: int) -> datetime | None:
+        """When so many are expected to be drained from now on; None while the queue is paused."""
+        now = self._clock.now()
+        return None if self._queue.is_paused_at(now) else now + timedelta(seconds=self._queue.expected_s(many))
+
     async def kept(self) -> Kept:
         """What became of promises in the last day; read once a second at most."""
         now = self._clock.now()
