@@ -112,7 +112,7 @@ class Simulation:
             told.settle(made)
         told.drained(len(taken), took)
         self.in_hand, self.in_hand_until = len(taken), now + took
-        return now + took
+        return now + took + (0 if len(taken) == PIECE else PAUSE_S)
 
     def _tell(self, queue: Queue, waiting: deque[Made], now: float, told: Told) -> Queue:
         told.is_kept = not self.drain(now)
