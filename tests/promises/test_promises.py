@@ -152,6 +152,20 @@ async def test_what_the_worker_learns_outlives_it(bank: Bank, ming: Principal, m
     assert await bank.as_superuser(pace) == learnt
 
 
+async def test_a_payment_without_its_promise_is_found(bank: Bank, ming: Principal, mei: Principal) -> None:
+    """What is queued has an open promise and nothing else has one; `check` sees both."""
+    gateway = await bank.gateway()
+    first, second = await gateway.queue(ming, mei, 1), await gateway.queue(ming, mei, 1)
+    end = "UPDATE promises.promises SET ended_at = {at}, outcome = {how} WHERE payment_id = '{id}' RETURNING 1"
+    await bank.as_superuser(end.format(at="now()", how="'kept'", id=first.id))
+    assert [(each.rule, each.subject) for each in await bank.findings()] == [("queued_has_its_promise", str(first.id))]
+    await bank.as_superuser(end.format(at="NULL", how="NULL", id=first.id))
+    await bank.settle_queued()
+    await bank.as_superuser(end.format(at="NULL", how="NULL", id=second.id))
+    assert [(each.rule, each.subject) for each in await bank.findings()] == [("queued_has_its_promise", str(second.id))]
+    await bank.as_superuser(end.format(at="now()", how="'kept'", id=second.id))
+
+
 async def test_told_to_everybody(site: Site) -> None:
     """Kept and broken by class and hour, with coverage and sharpness, without signing in; and as metrics."""
     ming, _ = await site.person("ming", 100), await site.person("mei")
