@@ -134,6 +134,25 @@ async def test_a_full_queue_still_tells_what_was_made(bank: Bank, ming: Principa
     assert statuses([(await gateway.answer(ming, mei, 1, key="first", is_async=True))[0]]) == ["completed"]
 
 
+async def test_places_far_back_are_estimates(bank: Bank, ming: Principal, mei: Principal) -> None:
+    """The first five hundred are counted; further back it is where one began, less who was drained since."""
+    gateway = await bank.gateway()
+    made = [await gateway.queue(ming, mei, 1) for _ in range(3)]
+    ahead = "UPDATE promises.promises SET ahead = 4_000 WHERE payment_id = '{}' RETURNING 1"
+    await bank.as_superuser(ahead.format(made[2].id))
+    assert (await standing(gateway, made[2])).place == 3
+    # A crowd before them: ids that sort before every other.
+    await bank.as_superuser(f"""
+        INSERT INTO promises.promises (payment_id, tenant_id, class, ahead, made_at, promised_by, finish_by)
+        SELECT lpad(number::text, 32, '0')::uuid, tenant_id, class, 0, made_at, finish_by, finish_by
+          FROM promises.promises, generate_series(1, 600) AS number WHERE payment_id = '{made[0].id}' RETURNING 1
+    """)
+    assert (await standing(gateway, made[2])).place == 4_001
+    crowd = "DELETE FROM promises.promises WHERE payment_id < '00000000-0000-0000-0000-0000ffffffff' RETURNING 1"
+    await bank.as_superuser(crowd)
+    await bank.settle_queued()
+
+
 async def test_what_the_worker_learns_outlives_it(bank: Bank, ming: Principal, mei: Principal) -> None:
     """The next one goes on with the pace and the lessons of the one before."""
     gateway = await bank.gateway()

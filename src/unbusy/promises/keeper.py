@@ -21,7 +21,7 @@ from unbusy.promises.model import Ended, Measured, Overdue, Promise, Queue, Term
 # every batch costs.
 _LARGE = 50
 # Overdue promises that one look revises.
-_MOST_REVISED = 1_000
+_MOST_REVISED = 500
 # Words of a queue whose worker does not get through with its batches are no sign of life.
 _STALLED_S = 3.0
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from unbusy.clock import Clock
-from unbusy.db import Database
+from unbusy.db import Database, Row
 from unbusy.errors import DeadlineUnreachable
 from unbusy.promises import model, sql
 from unbusy.promises.model import Backlog, Hour, Promise, Queue, Terms
@@ -19,12 +19,16 @@ from unbusy.settings import Settings
 # How long what was read of the queue is good for. Between, those who come are added.
 _GOOD_FOR_S = 1.0
 _HOURS = 24
+# Places that are counted exactly. Counting all of a long queue for everybody in it would cost more than
+# draining it; who is further back wants to know about how far.
+_COUNTED = 500
 # Answers that are still being drawn. More than ever are at once.
 _MOST_FRESH = 10_000
 
 
 class Standing(NamedTuple):
-    """How a queued payment stands: 1 is next. While the queue is paused there are no times but since when."""
+    """How a queued payment stands: place 1 is next, and beyond some hundred it is an estimate. While the queue
+    is paused there are no times but since when."""
 
     place: int
     expected_at: datetime | None
@@ -86,8 +90,8 @@ class Promises:
         """How these queued payments stand now; those whose promise has ended meanwhile stand next."""
         await self._look()
         async with self._db.connection() as connection:
-            rows = await sql.standings(connection, self._name, payment_ids, self.terms.most)
-        return {row[0]: self._standing(row[1] or 1, row[2], row[3], row[4]) for row in rows}
+            rows = await sql.standings(connection, self._name, payment_ids, _COUNTED)
+        return {row["payment_id"]: self._stands(row) for row in rows}
 
     def expected_at(self, many: int) -> datetime | None:
         """When so many are expected to be drained from now on; None while the queue is paused."""
@@ -116,6 +120,16 @@ class Promises:
             self._queue = queue or self._queue
             self._backlog = Backlog(counted, self._clock.now())
         return self._backlog
+
+    def _stands(self, row: Row) -> Standing:
+        place: int = row["place"] or (1 if row["ended_at"] else self._far_back(row["ahead"], row["made_at"]))
+        return self._standing(place, row["expected_at"], row["likely_by"], row["revised_at"])
+
+    def _far_back(self, ahead: int, made_at: datetime) -> int:
+        """The place of one that is not among those who are counted: where it began, less who was drained since."""
+        now = self._clock.now()
+        drained = 0.0 if self._queue.is_paused_at(now) else self._queue.drain_per_s * (now - made_at).total_seconds()
+        return max(_COUNTED + 1, round(ahead - drained) + 1)
 
     def _standing(
         self, place: int, expected_at: datetime | None, likely_by: datetime | None, revised_at: datetime | None

@@ -151,7 +151,7 @@ async def tell(tx: Tx, name: str, queue: Queue, most: int) -> int:
 
 
 async def standings(connection: Connection, name: str, payment_ids: Sequence[UUID], most: int) -> Sequence[Row]:
-    """How these open promises stand, each with its place, counted no further than `most`."""
+    """How these promises stand, each with its place if that is among the first `most`."""
     return await connection.fetch(
         """
         WITH line AS (
@@ -160,7 +160,7 @@ async def standings(connection: Connection, name: str, payment_ids: Sequence[UUI
              ORDER BY payment_id
              LIMIT $4
         )
-        SELECT p.payment_id, line.place, p.expected_at, p.likely_by, p.revised_at
+        SELECT p.payment_id, line.place, p.ahead, p.made_at, p.expected_at, p.likely_by, p.revised_at, p.ended_at
           FROM promises.promises p
           LEFT JOIN line USING (payment_id)
          WHERE p.payment_id = ANY($3)
