@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unbusy import admission, api, payments, people, wallets
+from unbusy import admission, api, batches, payments, people, wallets
+from unbusy.batches import routes as batch_routes
 from unbusy.clock import Clock, SystemClock
 from unbusy.db import Database
 from unbusy.ids import Ids
 from unbusy.payments import routes as payment_routes
 from unbusy.people import routes as people_routes
+from unbusy.promises import routes as promise_routes
 from unbusy.secret import derive_key
 from unbusy.settings import Settings
 from unbusy.wallets import routes as wallet_routes
@@ -17,7 +19,13 @@ from unbusy.wallets import routes as wallet_routes
 # Gateways of one machine that were started by themselves have places for so many.
 _GATEWAYS = 8
 
-HANDLERS = (*people_routes.HANDLERS, *wallet_routes.HANDLERS, *payment_routes.HANDLERS)
+HANDLERS = (
+    *people_routes.HANDLERS,
+    *wallet_routes.HANDLERS,
+    *payment_routes.HANDLERS,
+    *promise_routes.HANDLERS,
+    *batch_routes.HANDLERS,
+)
 
 
 async def create(settings: Settings, url: str, secret: bytes) -> api.Application:
@@ -34,6 +42,7 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     persons = people.People(db, clock=clock, ids=ids, settings=settings, secret=secret)
     pay = payments.Payments(db, persons, hub, clock=clock, ids=ids, settings=settings)
     views = payments.Views(persons, pay)
+    polls = payments.Polls(clock)
 
     gatekeeper = _gatekeeper(settings, secret, clock, persons, pay)
 
@@ -54,6 +63,9 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             payments.Requests(db, pay, clock=clock, ids=ids, settings=settings),
             payments.Events(db, views),
             views,
+            pay.promises,
+            polls,
+            batches.Batches(db, persons, pay, clock=clock, ids=ids),
             wallets.Wallets(db, persons, clock=clock),
         ),
         probes={"database": is_ready},

@@ -3,6 +3,7 @@
     UnbusyError
     ├── RequestError            the caller's matter: the same request fails again
     │   ├── Invalid             it can never work; names the field
+    │   │   └── InvalidRows     parts of it; names each row and field
     │   ├── NotFound            it is not there, or not yours (the same answer)
     │   ├── KeyReused           this key already stands for another request
     │   ├── Unauthenticated     we do not know who asks
@@ -19,6 +20,8 @@ raised. A broken invariant is an `assert` and stops the work.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from unbusy.reasons import Reason
 
@@ -40,6 +43,14 @@ class RequestError(UnbusyError):
 
 class Invalid(RequestError):
     reason = Reason.invalid
+
+
+class InvalidRows(Invalid):
+    """Parts of what was sent are wrong; `wrong` names each: where, and what is wrong with it."""
+
+    def __init__(self, detail: str, wrong: Sequence[tuple[str, str]]) -> None:
+        super().__init__(detail)
+        self.wrong = wrong
 
 
 class NotFound(RequestError):

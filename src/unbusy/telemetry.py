@@ -34,6 +34,8 @@ METRICS_MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
 _DURATIONS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
 _BATCH_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 8_000)
 
+_SHARPNESS = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3, 5, 10)
+
 _LAG_EVERY_S = 0.25
 
 REQUESTS = Histogram(
@@ -48,6 +50,31 @@ PAYMENTS = Counter(
 )
 BATCH_SIZE = Histogram("unbusy_batch_size", "Payments that shared one commit.", buckets=_BATCH_SIZES)
 QUEUE_DEPTH = Gauge("unbusy_queue_depth", "Payments that wait for a batch.", multiprocess_mode="livesum")
+PROMISES = Counter("unbusy_promises", "Promises that ended, by class and whether they were kept.", ["class", "outcome"])
+LIKELY_TIMES = Counter(
+    "unbusy_likely_times",
+    "Likely times (nine in ten should be kept) of promises that ended, by class and outcome.",
+    ["class", "outcome"],
+)
+PROMISE_SHARPNESS = Histogram(
+    "unbusy_promise_sharpness",
+    "How many times the actual wait the likely one was, by class.",
+    ["class"],
+    buckets=_SHARPNESS,
+)
+PROMISES_PAUSED = Gauge(
+    "unbusy_promises_paused",
+    "1 while a queue stands still and no times are promised, by class.",
+    ["class"],
+    multiprocess_mode="livemax",
+)
+BACKLOG = Gauge("unbusy_backlog", "Payments that are queued, by class.", ["class"], multiprocess_mode="livemax")
+DRAIN = Gauge(
+    "unbusy_drain_per_second",
+    "Queued payments a second that are settled while there are any, as measured, by class.",
+    ["class"],
+    multiprocess_mode="livemax",
+)
 POOL_WAITING = Gauge("unbusy_pool_waiting", "Callers that wait for a database connection.", multiprocess_mode="livesum")
 STREAMS = Gauge("unbusy_event_streams", "Open event streams.", multiprocess_mode="livesum")
 LOOP_LAG = Gauge(
@@ -85,6 +112,29 @@ def count_payments(outcomes: Iterable[tuple[str, str | None]]) -> None:
     """These payments got these outcomes: (status, reason where there is one) of each."""
     for (status, reason), count in collections.Counter(outcomes).items():
         PAYMENTS.labels(status, reason or "").inc(count)
+
+
+def count_promises(
+    name: str, *, kept: int, broken: int, likely_kept: int, likely_missed: int, sharpness: Iterable[float]
+) -> None:
+    """So many promises of this class ended, by `finish_by` and by `likely_by`."""
+    for counter, outcome, count in (
+        (PROMISES, "kept", kept),
+        (PROMISES, "broken", broken),
+        (LIKELY_TIMES, "kept", likely_kept),
+        (LIKELY_TIMES, "missed", likely_missed),
+    ):
+        counter.labels(name, outcome).inc(count)
+    histogram = PROMISE_SHARPNESS.labels(name)
+    for ratio in sharpness:
+        histogram.observe(ratio)
+
+
+def show_queue(name: str, *, backlog: int, drain_per_s: float, is_paused: bool) -> None:
+    """How the queue of this class fares."""
+    BACKLOG.labels(name).set(backlog)
+    DRAIN.labels(name).set(drain_per_s)
+    PROMISES_PAUSED.labels(name).set(is_paused)
 
 
 def reasons_given() -> set[str]:

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 # Rows of one piece of work: a transaction of some ten milliseconds, which nobody waits for.
 _PIECE = 500
+# Of queued payments: their payers and payees are locked meanwhile, and others may want to pay them.
+_QUEUED_PIECE = 200
 
 
 class Chore(NamedTuple):
@@ -36,17 +38,15 @@ class Chore(NamedTuple):
     name: str
     pause_s: float
     do: Callable[[Tx, datetime, int], Awaitable[int]]
+    piece: int = _PIECE
 
 
 def chores(settings: Settings, clock: Clock) -> list[Chore]:
     """Everything a worker does."""
-    settlement = payments.Settlement(ids=Ids(clock), settings=settings)
-
-    async def settle_queued(tx: Tx, now: datetime, limit: int) -> int:
-        return await payments.settle_queued(tx, settlement, now, limit)
-
+    drain = payments.Drain(payments.Settlement(ids=Ids(clock), settings=settings), clock=clock, settings=settings)
     return [
-        Chore("settle queued payments", 0.1, settle_queued),
+        Chore("settle queued payments", 0.05, drain.settle, _QUEUED_PIECE),
+        Chore("tell how the queue fares", 1, drain.tell),
         Chore("expire holds", 1, ledger.expire_holds),
         Chore("expire requests", 5, payments.expire_requests),
         Chore("prune sessions", 60, people.prune),
@@ -54,12 +54,12 @@ def chores(settings: Settings, clock: Clock) -> list[Chore]:
 
 
 async def work(
-    db: Database, chores: Sequence[Chore], clock: Clock, stopping: asyncio.Event, *, piece: int = _PIECE
+    db: Database, chores: Sequence[Chore], clock: Clock, stopping: asyncio.Event, *, piece: int | None = None
 ) -> None:
     """Do the chores until `stopping` is set; what is under way then is finished."""
     async with asyncio.TaskGroup() as group:
         for chore in chores:
-            group.create_task(_Round(db, chore, clock, piece).go(stopping))
+            group.create_task(_Round(db, chore, clock, piece or chore.piece).go(stopping))
 
 
 def run(settings: Settings, url: str, started: Callable[[], None]) -> None:

@@ -23,7 +23,14 @@ from unbusy.api import Principal, Role
 from unbusy.db import Database
 from unbusy.settings import Settings
 
-SETTINGS = Settings(limit_per_payment=1_000, limit_per_day=2_000, limit_per_month=3_000, queue_promise_s=60)
+SETTINGS = Settings(
+    limit_per_payment=1_000,
+    limit_per_day=2_000,
+    limit_per_month=3_000,
+    queue_promise_s=60,
+    customer_per_s=10_000,
+    customer_burst=100_000,
+)
 
 
 class Site:

@@ -16,7 +16,8 @@ from unbusy.api import Role
 SHORT, LONG = "/v1/payments", "/v1/payments?long"
 
 _DIFFERS = re.compile(
-    r'"(id|number|url|request_id|at|\w+_at|finish_by|location)": ?"[^"]*"|"(balance|place|after)": ?\d+|[\d:]{8} UTC'
+    r'"(id|number|url|request_id|at|\w+_at|\w+_by|paused_since|next_check_after|location)": ?"[^"]*"'
+    r'|"(balance|place|after)": ?\d+|[\d:]{8} UTC'
 )
 _NOT_COMPARED = {"date", "request-id", "retry-after", "content-length"}
 

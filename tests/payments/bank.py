@@ -21,7 +21,7 @@ from unbusy.db import Connection, Database
 from unbusy.findings import Finding
 from unbusy.ids import Ids
 from unbusy.ledger import AccountState
-from unbusy.payments import Payment, Refund, Settlement
+from unbusy.payments import Drain, Payment, Refund, Settlement
 from unbusy.payments.model import MoneyRequest
 from unbusy.settings import Settings
 
@@ -152,7 +152,7 @@ class Bank:
         self.clock = clock or MovableClock()
         self.ids = Ids(self.clock)
         self._gateways: list[Gateway] = []
-        self._settlement = Settlement(ids=self.ids, settings=Settings())
+        self.worker = self.new_worker()
 
     async def gateway(self, db: Database | None = None, **settings: object) -> Gateway:
         """A gateway more, with its pipeline running."""
@@ -204,9 +204,18 @@ class Bank:
         async with self.db.transaction() as tx:
             await ledger.set_state(tx, account.id, state)
 
+    def new_worker(self, **settings: object) -> Drain:
+        """What a worker drains the queue with."""
+        chosen = Settings(**settings)  # pyright: ignore[reportArgumentType] - named by the test
+        return Drain(Settlement(ids=self.ids, settings=chosen), clock=self.clock, settings=chosen)
+
     async def settle_queued(self, limit: int = 100) -> int:
         """What the worker does, once."""
-        return await self.db.run(lambda tx: payments.settle_queued(tx, self._settlement, self.clock.now(), limit))
+        return await self.db.run(lambda tx: self.worker.settle(tx, self.clock.now(), limit))
+
+    async def tell(self) -> None:
+        """What the worker says once a second."""
+        await self.db.run(lambda tx: self.worker.tell(tx, self.clock.now(), 0))
 
     @asynccontextmanager
     async def standing_still(self) -> AsyncGenerator[None]:

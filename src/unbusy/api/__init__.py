@@ -1,13 +1,15 @@
 """How every endpoint behaves: who asks, idempotency, problems, pages, waiting, events."""
 
-from unbusy.api.answers import Answer, answer_if_changed
+from unbusy.api.answers import NO_HEADERS, Answer, answer_if_changed
 from unbusy.api.application import Application, create
+from unbusy.api.bodies import wrong_field
 from unbusy.api.documents import markdown as reasons_markdown
 from unbusy.api.door import Door
 from unbusy.api.etags import etag
 from unbusy.api.events import Event, EventStream, Hub, LastEventId, Subscription
 from unbusy.api.gatekeeper import Gatekeeper
 from unbusy.api.health import Probe
+from unbusy.api.idempotency import PATTERN as KEY_PATTERN
 from unbusy.api.idempotency import IdempotencyKey, fingerprint
 from unbusy.api.openapi import NOT_CHANGED, schema_json
 from unbusy.api.pages import Cursor, Cursors, Limit, Page
@@ -20,7 +22,9 @@ from unbusy.api.short_way import Asked
 from unbusy.api.texts import Language, choose_language, message, reason_pages
 
 __all__ = [
+    "KEY_PATTERN",
     "NOT_CHANGED",
+    "NO_HEADERS",
     "Answer",
     "Application",
     "Asked",
@@ -60,4 +64,5 @@ __all__ = [
     "reasons_markdown",
     "retry",
     "schema_json",
+    "wrong_field",
 ]

@@ -97,9 +97,25 @@ def create(
         pdb_on_exception=False,
     )
     _check_guarded(litestar)
-    edge = Edge(litestar, clock=clock, deadline_ms=settings.request_deadline_ms, gatekeeper=gatekeeper)
+    edge = Edge(
+        litestar,
+        clock=clock,
+        deadline_ms=settings.request_deadline_ms,
+        large=_large_bodies(litestar),
+        gatekeeper=gatekeeper,
+    )
     short_way = ShortWay(litestar, edge, authenticator, gatekeeper, short)
     return Application(litestar, edge, short_way, gatekeeper, hub)
+
+
+def _large_bodies(litestar: Litestar) -> dict[str, int]:
+    """The paths whose bodies may be larger than others. Such a path has no parameters."""
+    return {
+        route.path: most
+        for route in litestar.routes
+        for handler in getattr(route, "route_handlers", ())
+        if (most := bodies.most_body(handler)) > bodies.MOST_BODY
+    }
 
 
 def _check_guarded(litestar: Litestar) -> None:

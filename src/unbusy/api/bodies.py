@@ -30,10 +30,10 @@ _MOST_TOLD = 200
 
 
 class TooLarge(Invalid):
-    """The body is larger than any request of ours needs."""
+    """The body is larger than its request ever needs to be."""
 
-    def __init__(self) -> None:
-        super().__init__(f"the body has more than {MOST_BODY} bytes", field="body")
+    def __init__(self, most: int = MOST_BODY) -> None:
+        super().__init__(f"the body has more than {most} bytes", field="body")
 
 
 class UnsupportedMediaType(Invalid):
@@ -46,7 +46,7 @@ async def read(scope: Scope, receive: Receive) -> bytes:
     assert task is not None
     _reading[task] = deadline(scope)
     try:
-        return await _read(receive)
+        return await _read(receive, most_body(cast("dict[str, Any]", scope).get("route_handler")))
     except asyncio.CancelledError:
         if task in _reading:
             raise
@@ -56,18 +56,27 @@ async def read(scope: Scope, receive: Receive) -> bytes:
         _reading.pop(task, None)
 
 
-async def _read(receive: Receive) -> bytes:
-    body, size, more = b"", 0, True
+def most_body(handler: Any) -> int:
+    """Bytes that a handler's body may have: `allow(..., most_body=…)`."""
+    return (handler.opt.get("most_body") if handler else None) or MOST_BODY
+
+
+async def _read(receive: Receive, most: int) -> bytes:
+    pieces: list[bytes] = []
+    size, more = 0, True
     while more:
         message = await receive()
         if message["type"] != "http.request":
             raise Invalid("the connection was closed before the body was complete", field="body")
         piece, more = message["body"], message["more_body"]
         size += len(piece)
-        if size > MOST_DRAINED or (size > MOST_BODY and not more):
-            raise TooLarge
-        body = body + piece if size <= MOST_BODY else b""
-    return body
+        if size > MOST_DRAINED or (size > most and not more):
+            raise TooLarge(most)
+        if size > most:
+            pieces.clear()
+        else:
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 # Who is reading, and until when. A timer for each would cost a request more than all its other
@@ -98,7 +107,7 @@ def decode(scope: Scope, body: bytes, type: Any) -> Any:
     try:
         return decoder(type).decode(body)
     except msgspec.ValidationError as error:
-        raise _named(str(error)) from None
+        raise wrong_field(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Invalid("the body is not well-formed JSON in UTF-8", field="body") from None
     except RecursionError:
@@ -115,8 +124,11 @@ _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>.*)`)?
 _WHICH = re.compile(r"field `(?P<name>[^`]*)`$")
 
 
-def _named(message: str) -> Invalid:
-    """msgspec says "Expected `int`, got `float` - at `$.amount`" and "Object missing required field `amount`"."""
+def wrong_field(message: str) -> Invalid:
+    """What msgspec finds wrong, and with which field of the body.
+
+    It says "Expected `int`, got `float` - at `$.amount`" and "Object missing required field `amount`".
+    """
     found = _WHERE.match(message)
     assert found is not None
     what, path = found["what"], cast("str | None", found["path"]) or ""

@@ -12,7 +12,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -54,10 +54,20 @@ _NO_STORE = (b"cache-control", b"no-store")
 
 
 class Edge:
-    """An ASGI application around another. `deadline_ms` is for callers who do not say theirs."""
+    """An ASGI application around another. `deadline_ms` is for callers who do not say theirs, `large`
+    holds the paths whose bodies may be larger than others, and how large."""
 
-    def __init__(self, app: ASGIApp, *, clock: Clock, deadline_ms: int, gatekeeper: Gatekeeper | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        clock: Clock,
+        deadline_ms: int,
+        large: Mapping[str, int] | None = None,
+        gatekeeper: Gatekeeper | None = None,
+    ) -> None:
         self._app = app
+        self._large = large or {}
         self._gatekeeper = gatekeeper
         self._clock = clock
         self._deadline_s = deadline_ms / 1000
@@ -109,7 +119,7 @@ class Edge:
         wanted = headers.get(b"x-request-deadline-ms")
         if wanted is not None:
             scopes.leave(scope, request_id.decode(), Deadline(self._clock, _seconds(wanted)), headers)
-        _check_length(headers.get(b"content-length"))
+        _check_length(headers.get(b"content-length"), scope["path"], self._large)
 
     def request_id(self, headers: dict[bytes, bytes]) -> bytes:
         """What the caller calls its request, else a new name for it."""
@@ -195,13 +205,14 @@ class _FarTooLarge(TooLarge):
     """So large that the rest is not even read."""
 
 
-def _check_length(content_length: bytes | None) -> None:
+def _check_length(content_length: bytes | None, path: str, large: Mapping[str, int]) -> None:
     if content_length is None:
         return
     if not _LENGTH.fullmatch(content_length):
         raise Invalid("not a number of bytes", field="content-length")
-    if int(content_length) > MOST_BODY:
-        raise TooLarge if int(content_length) <= MOST_DRAINED else _FarTooLarge
+    length = int(content_length)
+    if length > MOST_BODY and length > (most := large.get(path, MOST_BODY)):
+        raise TooLarge(most) if length <= MOST_DRAINED else _FarTooLarge(most)
 
 
 def _seconds(milliseconds: bytes) -> float:

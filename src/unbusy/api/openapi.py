@@ -47,7 +47,7 @@ _PROBLEMS = {
     409: "The state forbids it now; `reason` says which.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    422: "The idempotency key stands for another request.",
+    422: "The idempotency key stands for another request, or rows of what was sent are wrong; `errors` names each.",
     429: "The caller is over its own quota.",
     500: "Our mistake; whether it was done is found out by asking again with the same key.",
     503: "Not now, for a reason of ours; asking again is safe.",

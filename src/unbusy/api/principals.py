@@ -54,13 +54,14 @@ class Authenticator(Protocol):
         ...
 
 
-def allow(*roles: Role, problems: Sequence[int] = ()) -> dict[str, Any]:
+def allow(*roles: Role, problems: Sequence[int] = (), most_body: int = 0) -> dict[str, Any]:
     """For a route's `opt`: the roles that may call it.
 
     `problems` are the HTTP statuses of problems that it answers with beside those which follow
-    from its form (`openapi`): 404 when its body names something that may not exist.
+    from its form (`openapi`): 404 when its body names something that may not exist. `most_body`
+    is in bytes, where a body may be larger than others (`bodies`).
     """
-    return {"roles": frozenset(roles), "problems": tuple(problems)}
+    return {"roles": frozenset(roles), "problems": tuple(problems), "most_body": most_body}
 
 
 async def guard(request: Request[Any, Any, Any]) -> None:

@@ -31,6 +31,7 @@ from unbusy.errors import (
     Conflict,
     Forbidden,
     Invalid,
+    InvalidRows,
     KeyReused,
     NotFound,
     QuotaExceeded,
@@ -75,6 +76,7 @@ _STATUS: dict[type[RequestError], int] = {
     Invalid: 400,
     TooLarge: 413,
     UnsupportedMediaType: 415,
+    InvalidRows: 422,
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
@@ -121,6 +123,8 @@ def describe(error: Exception, names: dict[str, str] | None = None) -> Descripti
     if isinstance(error, RequestError):
         status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
         errors = (FieldError(error.field, error.detail),) if error.field else ()
+        if isinstance(error, InvalidRows):
+            errors = tuple(FieldError(*wrong) for wrong in error.wrong)
         after = error.retry_after if isinstance(error, QuotaExceeded) else None
         return Description(status, error.reason, error.detail, errors, after)
     if isinstance(error, Unavailable):

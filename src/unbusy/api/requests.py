@@ -55,8 +55,17 @@ class Request(litestar.Request[Any, Any, Any]):
         """One of the application's parts, by its class: `request.part(Payments)`."""
         return self.app.state[PARTS][type]
 
+    async def decode(self, type: type[Part]) -> Part:
+        """The body as `type`, for handlers that take other media types than JSON too."""
+        return bodies.decode(self.scope, await self.body(), type)
+
+    @property
+    def media_type(self) -> str:
+        """What the body is said to be, in small letters and without parameters."""
+        return scope.header(self.scope, b"content-type").partition(";")[0].strip().lower()
+
     async def body(self) -> bytes:
-        """The body, of which at most `bodies.MOST_BODY` bytes are taken."""
+        """The body, of which at most `bodies.MOST_BODY` bytes are taken, or what its route allows."""
         if self._body is Empty:
             self._body = await bodies.read(self.scope, self.receive)
         return self._body

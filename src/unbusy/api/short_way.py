@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
+import structlog
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
@@ -41,6 +42,8 @@ Part = TypeVar("Part")
 
 _KEY = re.compile(PATTERN)
 _BEARER = "Bearer "
+
+_log = cast("structlog.stdlib.BoundLogger", structlog.get_logger("unbusy.api"))
 
 ShortHandler = Callable[["Asked[Any]"], bool]
 """Takes the request, or says False. Never waits, and never fails for what a caller sent."""
@@ -165,7 +168,7 @@ class ShortWay:
         came_at = time.monotonic()
         scope = exchange.scope
         entry = self._entries[exchange.method, exchange.url]
-        scope["method"] = cast("Any", entry.method)
+        scope["method"], scope["path"] = cast("Any", entry.method), entry.path
         try:
             self.edge.inspect(scope)
         except Invalid:
@@ -178,6 +181,11 @@ class ShortWay:
         except TurnedAway as turned_away:
             asked.turn_away(turned_away)
             return True
+        except Exception:
+            # The long way finds out what it was, and says so; what comes of this one is not sent.
+            exchange.disconnected = True
+            _log.exception("the short way broke", path=entry.path)
+            return False
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Have something done that takes a while."""

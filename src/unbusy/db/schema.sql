@@ -2,6 +2,50 @@
 -- For reading only: what runs are the files in migrations/.
 
 
+-- batches -----------------------------------------------------------------------------------------
+
+CREATE SCHEMA batches;
+COMMENT ON SCHEMA batches IS 'Files of payments that merchants send in one go, and what became of each row.';
+GRANT USAGE ON SCHEMA batches TO unbusy_app;
+
+CREATE TABLE batches.batches (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    payer_id uuid NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    accepted integer NOT NULL,
+    refused integer NOT NULL,
+    finish_by timestamptz,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT key_is_short CHECK (((length(key) >= 1) AND (length(key) <= 64))),
+    CONSTRAINT rows_are_counted CHECK (((accepted >= 0) AND (refused >= 0) AND ((accepted + refused) > 0)))
+);
+COMMENT ON TABLE batches.batches IS 'A file of payments: how many of its rows were taken, and by when the last of them was promised at first.';
+ALTER TABLE batches.batches ADD CONSTRAINT a_key_makes_one_batch UNIQUE (payer_id, key);
+ALTER TABLE batches.batches ADD CONSTRAINT batches_pkey PRIMARY KEY (id);
+ALTER TABLE batches.batches ADD CONSTRAINT batches_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE batches.batches TO unbusy_app;
+
+CREATE TABLE batches.rows (
+    batch_id uuid NOT NULL,
+    line integer NOT NULL,
+    tenant_id integer NOT NULL,
+    key text,
+    payment_id uuid,
+    reason text,
+    field text,
+    detail text,
+    CONSTRAINT line_is_counted_from_one CHECK ((line > 0)),
+    CONSTRAINT refused_names_the_field CHECK ((((reason IS NULL) = (field IS NULL)) AND ((reason IS NULL) = (detail IS NULL)))),
+    CONSTRAINT taken_or_told_why CHECK (((payment_id IS NULL) = (reason IS NOT NULL)))
+);
+COMMENT ON TABLE batches.rows IS 'A row of a batch: the payment it stands for, or why it was not taken. The same payment may stand in two batches.';
+ALTER TABLE batches.rows ADD CONSTRAINT rows_pkey PRIMARY KEY (batch_id, line);
+ALTER TABLE batches.rows ADD CONSTRAINT rows_batch_id_fkey FOREIGN KEY (batch_id) REFERENCES batches.batches(id);
+GRANT SELECT,INSERT ON TABLE batches.rows TO unbusy_app;
+
+
 -- ledger ------------------------------------------------------------------------------------------
 
 CREATE SCHEMA ledger;
@@ -475,6 +519,87 @@ GRANT UPDATE(generation) ON TABLE people.sessions TO unbusy_app;
 GRANT UPDATE(last_used_at) ON TABLE people.sessions TO unbusy_app;
 GRANT UPDATE(expires_at) ON TABLE people.sessions TO unbusy_app;
 GRANT UPDATE(revoked_at) ON TABLE people.sessions TO unbusy_app;
+
+
+-- promises ----------------------------------------------------------------------------------------
+
+CREATE SCHEMA promises;
+COMMENT ON SCHEMA promises IS 'Promises about when queued payments are done, and whether they were kept.';
+GRANT USAGE ON SCHEMA promises TO unbusy_app;
+
+CREATE TYPE promises.new_promise AS (
+	payment_id uuid,
+	tenant_id integer,
+	ahead integer,
+	made_at timestamptz,
+	expected_at timestamptz,
+	likely_by timestamptz,
+	finish_by timestamptz
+);
+COMMENT ON TYPE promises.new_promise IS 'A row for promises.promises, as a batch hands it over.';
+
+CREATE TABLE promises.hours (
+    class text NOT NULL,
+    begins_at timestamptz NOT NULL,
+    kept bigint NOT NULL,
+    broken bigint NOT NULL,
+    likely_kept bigint NOT NULL,
+    likely_missed bigint NOT NULL,
+    sharpness bigint[] NOT NULL,
+    CONSTRAINT counts_are_not_negative CHECK ((LEAST(kept, broken, likely_kept, likely_missed) >= 0))
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE promises.hours IS 'How many promises that ended in an hour were kept and broken, of finish_by and of likely_by, and how many times the actual wait the likely one was, in buckets. What GET /v1/promises tells.';
+ALTER TABLE promises.hours ADD CONSTRAINT hours_pkey PRIMARY KEY (class, begins_at);
+GRANT SELECT,INSERT,UPDATE ON TABLE promises.hours TO unbusy_app;
+
+CREATE TABLE promises.promises (
+    payment_id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    class text NOT NULL,
+    ahead integer NOT NULL,
+    made_at timestamptz NOT NULL,
+    expected_at timestamptz,
+    likely_by timestamptz,
+    promised_by timestamptz NOT NULL,
+    finish_by timestamptz NOT NULL,
+    was_overdue boolean DEFAULT false NOT NULL,
+    revised_at timestamptz,
+    ended_at timestamptz,
+    outcome text,
+    CONSTRAINT ended_says_how CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT expected_is_likely_too CHECK (((expected_at IS NULL) = (likely_by IS NULL))),
+    CONSTRAINT outcome_is_known CHECK ((outcome = ANY (ARRAY['kept'::text, 'broken'::text, 'withdrawn'::text])))
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_cost_delay='0');
+COMMENT ON TABLE promises.promises IS 'What was promised for a queued payment, and what became of it. promised_by is the first finish_by; expected_at and likely_by are missing when the queue stood still as it was made.';
+ALTER TABLE promises.promises ADD CONSTRAINT promises_pkey PRIMARY KEY (payment_id);
+CREATE INDEX promises_open ON promises.promises USING btree (class, payment_id) WHERE (ended_at IS NULL);
+GRANT SELECT,INSERT,UPDATE ON TABLE promises.promises TO unbusy_app;
+
+CREATE TABLE promises.queues (
+    class text NOT NULL,
+    learnt jsonb,
+    backlog integer DEFAULT 0 NOT NULL,
+    heard_at timestamptz,
+    CONSTRAINT backlog_is_not_negative CHECK ((backlog >= 0))
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE promises.queues IS 'What is known of a queue: how fast it is drained and how well its waits are foretold. Whoever drains it says so once a second (heard_at); while nobody does, its promises are paused.';
+ALTER TABLE promises.queues ADD CONSTRAINT queues_pkey PRIMARY KEY (class);
+GRANT SELECT,UPDATE ON TABLE promises.queues TO unbusy_app;
+
+CREATE TABLE promises.revisions (
+    payment_id uuid NOT NULL,
+    revised_at timestamptz NOT NULL,
+    tenant_id integer NOT NULL,
+    expected_at timestamptz,
+    likely_by timestamptz,
+    finish_by timestamptz NOT NULL
+);
+COMMENT ON TABLE promises.revisions IS 'What had been promised until then, each time a promise was revised.';
+ALTER TABLE promises.revisions ADD CONSTRAINT revisions_pkey PRIMARY KEY (payment_id, revised_at);
+GRANT SELECT,INSERT ON TABLE promises.revisions TO unbusy_app;
 
 
 -- public ------------------------------------------------------------------------------------------

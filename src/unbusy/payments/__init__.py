@@ -8,29 +8,36 @@
 
 What it promises: a payment's row, its transfer in the ledger, its idempotency key, its payer's
 limits and the events that tell of it are written in one transaction. The same key is the same
-payment for ever. `pipeline.py` forms the batches, `settlement.py` settles one.
+payment for ever. `pipeline.py` forms the batches, `settlement.py` settles one, `queue.py` holds what
+can wait.
 """
 
 from unbusy.payments.events import KINDS, Events
 from unbusy.payments.model import Order, Payment, Refund, Status
+from unbusy.payments.polls import Polls
 from unbusy.payments.proofs import check
+from unbusy.payments.queue import Drain, earlier, enqueue
 from unbusy.payments.requests import Requests, expire_requests
-from unbusy.payments.service import Payments, settle_queued
+from unbusy.payments.service import Payments
 from unbusy.payments.settlement import Settlement
-from unbusy.payments.views import Views
+from unbusy.payments.views import NewPayment, Views
 
 __all__ = [
     "KINDS",
+    "Drain",
     "Events",
+    "NewPayment",
     "Order",
     "Payment",
     "Payments",
+    "Polls",
     "Refund",
     "Requests",
     "Settlement",
     "Status",
     "Views",
     "check",
+    "earlier",
+    "enqueue",
     "expire_requests",
-    "settle_queued",
 ]

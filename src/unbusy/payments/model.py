@@ -11,6 +11,7 @@ import msgspec
 
 from unbusy.ledger import Outcome, Refusal, Refused, Transfer
 from unbusy.money import MAX_AMOUNT
+from unbusy.promises import Promise
 from unbusy.reasons import Reason
 
 
@@ -38,7 +39,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """A payment somebody wants, checked as far as that is possible without the database.
 
     `id` becomes the payment's. `amount` is in minor units of `asset`. `fingerprint` tells another
-    body under the same `key`. `finish_by` is set when the payer chose not to wait.
+    body under the same `key`. There is a `promise` when the payer chose not to wait.
     """
 
     id: UUID
@@ -51,7 +52,11 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     key: str
     fingerprint: bytes
     request_id: UUID | None = None
-    finish_by: datetime | None = None
+    promise: Promise | None = None
+
+    @property
+    def finish_by(self) -> datetime | None:
+        return self.promise.finish_by if self.promise else None
 
 
 class Payment(msgspec.Struct, frozen=True, gc=False):

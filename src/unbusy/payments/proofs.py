@@ -42,6 +42,12 @@ async def check(connection: Connection) -> list[Finding]:
           FROM payments.requests r
           LEFT JOIN payments.payments p ON p.request_id = r.id AND p.status = 'completed'
          WHERE (r.status = 'paid') <> (p.id IS NOT NULL) OR r.payment_id <> p.id
+         UNION ALL
+        SELECT 'queued_has_its_promise', coalesce(q.id, o.payment_id)::text,
+               CASE WHEN q.id IS NULL THEN 'its promise is open, and it is not queued' ELSE 'no promise is open' END
+          FROM (SELECT id FROM payments.payments WHERE status = 'queued') q
+          FULL JOIN (SELECT payment_id FROM promises.promises WHERE ended_at IS NULL) o ON o.payment_id = q.id
+         WHERE q.id IS NULL OR o.payment_id IS NULL
          LIMIT 1000
         """
     )

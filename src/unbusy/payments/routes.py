@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from unbusy import ids
 from unbusy.api import (
+    NO_HEADERS,
     NOT_CHANGED,
     Answer,
     Asked,
@@ -38,6 +40,7 @@ from unbusy.api import (
 from unbusy.errors import NotFound
 from unbusy.payments.events import Events
 from unbusy.payments.model import Payment, Place
+from unbusy.payments.polls import Polls
 from unbusy.payments.requests import Requests
 from unbusy.payments.service import Payments
 from unbusy.payments.settlement import Answer as Settled
@@ -159,10 +162,15 @@ async def list_payments(request: Request, limit: Limit = 20, cursor: Cursor = No
     tags=["payments"],
 )
 async def see_payment(request: Request, payment_id: FromPath[str], wait: Wait = None) -> Answer[PaymentView]:
-    """With `wait`, the answer comes once the payment is final, or after so many seconds."""
-    payment = await request.part(Payments).wait(request.principal, _id("pay", payment_id), wait or 0)
-    view = await request.part(Views).payment(payment, request.principal, request.language)
-    return answer_if_changed(request, view, etag(view.id, payment.updated_at, view.place, request.language))
+    """With `wait`, the answer comes once the payment is final, or after so many seconds. Without, one that
+    is not final says in `next_check_after` when to look again; who looks earlier again and again is refused."""
+    id = _id("pay", payment_id)
+    if not wait:
+        request.part(Polls).look(request.principal.person_id, id)
+    payment = await request.part(Payments).wait(request.principal, id, wait or 0)
+    view, headers = await _show(request, payment)
+    version = etag(view.id, payment.updated_at, view.place, view.expected_at, view.next_check_after, request.language)
+    return answer_if_changed(request, view, version, headers=headers)
 
 
 @get("/v1/payments/{payment_id:str}/receipt", opt=PEOPLE, summary="See a payment's receipt", tags=["payments"])
@@ -348,13 +356,32 @@ async def _answer(
     """201 with what is final; 202 with what is not, and where to look."""
     if preference.wait_s and not payment.is_final:
         payment = await request.part(Payments).wait(request.principal, payment.id, preference.wait_s)
-    view = await request.part(Views).payment(payment, request.principal, request.language)
-    return _shown(view, payment, preference, replayed=replayed)
+    view, again = await _show(request, payment)
+    return _shown(view, payment, preference, again, replayed=replayed)
 
 
-def _shown(view: PaymentView, payment: Payment, preference: Preference, *, replayed: bool) -> Answer[PaymentView]:
-    headers = {"Location": f"/v1/payments/{view.id}"} | preference.applied() | _replayed(replayed)
+def _shown(
+    view: PaymentView,
+    payment: Payment,
+    preference: Preference,
+    again: Mapping[str, str] = NO_HEADERS,
+    *,
+    replayed: bool,
+) -> Answer[PaymentView]:
+    headers = {"Location": f"/v1/payments/{view.id}"} | preference.applied() | _replayed(replayed) | dict(again)
     return Answer(view, status_code=201 if payment.is_final else 202, headers=headers)
+
+
+async def _show(request: Request | Asked[Any], payment: Payment) -> tuple[PaymentView, dict[str, str]]:
+    """The payment as its viewer sees it; one that is not final with when to look again, and a header that says so."""
+    views, viewer, polls = request.part(Views), request.principal, request.part(Polls)
+    if payment.is_final:
+        polls.forget(viewer.person_id, payment.id)
+        return await views.payment(payment, viewer, request.language), {}
+    standing = request.part(Payments).promises.fresh_standing(payment.id)
+    view = await views.payment(payment, viewer, request.language, standing)
+    next_check = polls.next_check(viewer.person_id, payment.id, view.expected_at)
+    return msgspec.structs.replace(view, next_check_after=next_check), polls.retry_after(next_check)
 
 
 def _replayed(replayed: bool) -> dict[str, str]:

@@ -1,9 +1,8 @@
-"""The verbs of a payment, in the order of its life: pay, look, cancel, refund, settle what waits."""
+"""The verbs of a payment, in the order of its life: pay, look, cancel, refund."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -14,17 +13,15 @@ from unbusy.clock import Clock, Deadline
 from unbusy.db import Database, Tx
 from unbusy.errors import Conflict, DeadlineUnreachable, Forbidden, Invalid, KeyReused, NotFound
 from unbusy.ids import Ids
-from unbusy.payments import model, sql
+from unbusy.payments import model, queue, sql
 from unbusy.payments.feed import Feed
 from unbusy.payments.model import Order, Payment, Place, Refund, Status
 from unbusy.payments.pipeline import Caller, Pipeline
 from unbusy.payments.settlement import Answer, Settlement
 from unbusy.people import Payee, People
+from unbusy.promises import QUEUED, Promise, Promises, Standing, withdraw
 from unbusy.reasons import Reason
 from unbusy.settings import Settings
-
-# How long a count of the queue is good for: the promise rests on it.
-_COUNT_IS_GOOD_FOR_S = 1.0
 
 
 class Payments:
@@ -36,7 +33,6 @@ class Payments:
         self._hub = hub
         self._clock = clock
         self._ids = ids
-        self._settings = settings
         self._settlement = Settlement(ids=ids, settings=settings)
         self._feed = Feed(db, hub)
         self._pipeline = Pipeline(
@@ -48,9 +44,7 @@ class Payments:
         )
         # Decimals of the assets met so far.
         self.scales = dict(money.iso_scales())
-        self._most_queued = settings.queue_promise_s * settings.queue_drain_floor
-        self._queued = 0
-        self._queued_counted_at = float("-inf")
+        self.promises = Promises(db, QUEUED, clock=clock, settings=settings)
 
     async def start(self) -> None:
         await self._feed.start()
@@ -89,9 +83,18 @@ class Payments:
         """
         to = await self.payee(payer, payee)
         await self.scale(asset)
-        finish_by = await self._promise() if is_async else None
-        order = self._order(payer, to, amount, asset, note, key, fingerprint, finish_by)
-        return await self.submit(order, deadline)
+        try:
+            promise = (await self.promises.make())[0] if is_async else None
+        except DeadlineUnreachable:
+            # No promise for a newcomer; what was made before under this key stays what it is.
+            if earlier := await self._earlier(payer, key, fingerprint):
+                return earlier, True
+            raise
+        order = self._order(payer, to, amount, asset, note, key, fingerprint, promise)
+        payment, replayed = await self.submit(order, deadline)
+        if promise and not replayed:
+            self.promises.keep_fresh(payment.id, promise)
+        return payment, replayed
 
     def pay_at_once(
         self,
@@ -123,7 +126,7 @@ class Payments:
         note: str,
         key: str,
         fingerprint: bytes,
-        finish_by: datetime | None,
+        promise: Promise | None,
     ) -> Order:
         return Order(
             id=self._ids.new(),
@@ -135,7 +138,7 @@ class Payments:
             note=note,
             key=key,
             fingerprint=fingerprint,
-            finish_by=finish_by,
+            promise=promise,
         )
 
     async def submit(self, order: Order, deadline: Deadline) -> tuple[Payment, bool]:
@@ -166,18 +169,13 @@ class Payments:
         self.scales[asset] = registered
         return registered
 
-    async def _promise(self) -> datetime:
-        """When a payment queued now is done at the latest. Raises DeadlineUnreachable when more is
-        queued than the worker settles within that time even at its slowest."""
-        moment, promise_s = self._clock.monotonic(), self._settings.queue_promise_s
-        if moment - self._queued_counted_at > _COUNT_IS_GOOD_FOR_S:
-            self._queued_counted_at = moment
-            async with self._db.connection() as connection:
-                self._queued = await sql.count_queued(connection, self._most_queued)
-        self._queued += 1
-        if self._queued > self._most_queued:
-            raise DeadlineUnreachable("more is queued than can be promised", retry_after=promise_s / 2)
-        return self._clock.now() + timedelta(seconds=promise_s)
+    async def _earlier(self, payer: Principal, key: str, fingerprint: bytes) -> Payment | None:
+        """What was made under this key before. Raises KeyReused."""
+        async with self._db.connection() as connection:
+            payment = (await queue.earlier(connection, payer.person_id, [key])).get(key)
+        if payment and payment.fingerprint != fingerprint:
+            raise KeyReused("this idempotency key stands for another request", field="Idempotency-Key")
+        return payment
 
     async def _settle_batch(self, orders: Sequence[Order]) -> list[Answer]:
         async def work(tx: Tx) -> list[Answer]:
@@ -218,10 +216,15 @@ class Payments:
                 payment = await self.find(person, payment_id)
         return payment
 
-    async def place(self, payment: Payment) -> int:
-        """The place of a queued payment: 1 is next. Counts no further than what can be promised."""
-        async with self._db.connection() as connection:
-            return 1 + await sql.count_queued(connection, self._most_queued, before=payment.id)
+    def tell(self, made: Sequence[Payment]) -> None:
+        """These were queued and committed just now: count them, and wake who waits for news."""
+        self._feed.poke()
+        telemetry.count_payments((payment.status, payment.reason) for payment in made)
+
+    async def standings(self, payments: Sequence[Payment]) -> dict[UUID, Standing]:
+        """How those of these payments that are queued stand: their place, and by when."""
+        queued = [payment.id for payment in payments if payment.status is Status.queued]
+        return await self.promises.standings(queued) if queued else {}
 
     async def refunds(self, person: Principal, payment_id: UUID) -> list[Refund]:
         """The refunds of a payment this person made or received, newest first."""
@@ -247,6 +250,7 @@ class Payments:
                 raise Conflict(Reason.payment_not_cancellable, f"this payment is {payment.status} already")
             cancelled = msgspec.structs.replace(payment, status=Status.cancelled, updated_at=self._clock.now())
             await sql.finish(tx, [cancelled], [])
+            await withdraw(tx, payment.id, cancelled.updated_at)
             return cancelled
 
         payment = await self._db.run(work, deadline)
@@ -334,14 +338,3 @@ async def _move_back(tx: Tx, payment: Payment, new: Refund) -> Refund:
     return msgspec.structs.replace(
         new, status=Status.completed, reason=None, balance_after=outcome.debit.balance, created_at=outcome.at
     )
-
-
-# ── what the worker does ─────────────────────────────────────────────────────────────────────────
-
-
-async def settle_queued(tx: Tx, settlement: Settlement, now: datetime, limit: int) -> int:
-    """Settle the payments that have been queued longest. Gives how many; safe from many workers."""
-    taken = await sql.take_queued(tx, limit)
-    if taken:
-        await settlement.settle_queued(tx, taken, now)
-    return len(taken)

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from unbusy import ledger, telemetry
+from unbusy import ledger, promises, telemetry
 from unbusy.db import Tx
 from unbusy.errors import Conflict, KeyReused, RequestError
 from unbusy.ids import Ids
@@ -64,11 +64,14 @@ class Settlement:
         settled += [model.payment(order, Status.queued, now) for order in queued]
         if settled:
             await sql.store(tx, settled, await self._spent(tx, settled, profiles))
+        if queued:
+            await store_promises(tx, queued)
         made = {(payment.payer_id, payment.key): payment for payment in settled}
         return [_answer(order, earlier, made, refused) for order in orders]
 
-    async def settle_queued(self, tx: Tx, payments: Sequence[Payment], now: datetime) -> None:
-        """Settle payments that were queued, oldest first; one whose promised time is over expires."""
+    async def settle_queued(self, tx: Tx, payments: Sequence[Payment], now: datetime) -> list[Payment]:
+        """Settle payments that were queued, oldest first; one whose promised time is over expires.
+        Gives what became of them, in any order."""
         orders = [payment.order() for payment in payments if payment.is_due_by(now)]
         places = await self._lock(tx, orders)
         profiles, _ = await self._recall(tx, orders, now)
@@ -85,6 +88,7 @@ class Settlement:
         ]
         await sql.finish(tx, settled, await self._spent(tx, settled, profiles))
         telemetry.count_payments((payment.status, payment.reason) for payment in settled)
+        return settled
 
     async def _move(
         self, tx: Tx, orders: Sequence[Order], places: Places, profiles: Mapping[Key, Profile], now: datetime
@@ -197,6 +201,12 @@ class Settlement:
         return {
             wallet: account.id for wallet, account in zip(wallets, await ledger.open_accounts(tx, new), strict=True)
         }
+
+
+async def store_promises(tx: Tx, orders: Sequence[Order]) -> None:
+    """Write what was promised for these queued orders, beside their payments."""
+    made = [(order.id, order.tenant_id, order.promise) for order in orders if order.promise]
+    await promises.store(tx, promises.QUEUED, made)
 
 
 def _first_of_each_key(orders: Sequence[Order], earlier: Mapping[Key, Payment]) -> list[Order]:

@@ -98,6 +98,19 @@ async def add_profiles(tx: Tx, new: Sequence[Profile]) -> None:
 # ── payments ─────────────────────────────────────────────────────────────────────────────────────
 
 
+async def payments_of_keys(connection: Connection, keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], Payment]:
+    """Earlier answers to these keys: (payer, idempotency key) to payment."""
+    rows = await connection.fetch(
+        """
+        SELECT p.* FROM payments.payments p
+          JOIN unnest($1::uuid[], $2::text[]) AS wanted (payer_id, key) USING (payer_id, key)
+        """,
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+    )
+    return {(found.payer_id, found.key): found for found in map(payment, rows)}
+
+
 async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]) -> None:
     """Write a batch: its payments and what its payers have spent. A payment is its own event
     (`events_after`), but for one that is queued, whose status will change."""
@@ -186,16 +199,23 @@ async def take_queued(tx: Tx, limit: int) -> list[Payment]:
     return [payment(row) for row in rows]
 
 
-async def count_queued(connection: Connection, most: int, before: UUID | None = None) -> int:
-    """How many payments are queued, or queued before one of them; counts no further than `most`."""
-    return await connection.fetchval(
+async def move_finish_by(tx: Tx, moved: Sequence[tuple[UUID, datetime]], now: datetime) -> None:
+    """Give queued payments another promised time, and tell their payers. What is being settled just
+    now is passed over: it has no use for it."""
+    await tx.execute(
         """
-        SELECT count(*) FROM (
-            SELECT FROM payments.payments WHERE status = 'queued' AND id < $2 LIMIT $1
-        ) AS queued
+        WITH changed AS (
+            UPDATE payments.payments p SET finish_by = m.finish_by, updated_at = $3
+              FROM unnest($1::uuid[], $2::timestamptz[]) AS m (id, finish_by)
+             WHERE p.id = m.id AND p.id IN (SELECT id FROM payments.payments WHERE id = ANY($1)
+                                               AND status = 'queued' FOR UPDATE SKIP LOCKED)
+            RETURNING p.*
+        )
+        INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
+        SELECT payer_id, tenant_id, 'payment.queued', id, updated_at FROM changed
         """,
-        most,
-        before or _LAST_ID,
+        *([list(column) for column in zip(*moved, strict=True)]),
+        now,
     )
 
 

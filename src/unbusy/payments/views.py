@@ -15,6 +15,7 @@ from unbusy.api import Language, Principal, Retry, message, reason_pages
 from unbusy.payments.model import MoneyRequest, Payment, Refund, RequestStatus, Status
 from unbusy.payments.service import Payments
 from unbusy.people import Payee, People
+from unbusy.promises import Standing
 from unbusy.reasons import Reason
 
 # The end twice, because Python's `$` also matches before a line break that comes last.
@@ -81,7 +82,11 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class PaymentView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A payment as it is now. `balance` is the payer's after it, and only the payer sees it."""
+    """A payment as it is now. `balance` is the payer's after it, and only the payer sees it.
+
+    Queued: half of all are done by `expected_at`, nine in ten by `likely_by`, and after `finish_by`
+    nothing happens any more. While the queue stands still (`paused_since`) there is only `finish_by`.
+    """
 
     id: str
     status: Status
@@ -100,8 +105,13 @@ class PaymentView(msgspec.Struct, frozen=True, omit_defaults=True):
     balance: int | None = None
     receipt: Receipt | None = None
     finish_by: datetime | None = None
+    expected_at: datetime | None = None
+    likely_by: datetime | None = None
+    revised_at: datetime | None = None
+    paused_since: datetime | None = None
     place: int | None = None
     if_missed: str | None = None
+    next_check_after: datetime | None = None
     request_id: str | None = None
 
 
@@ -148,6 +158,9 @@ _RETRY = {
 _MONEY_STATE: dict[Status, Literal["moved", "not_moved"]] = {Status.completed: "moved"}
 
 
+# Of whatever is not queued there is nothing to tell; `place` 0 stands for none.
+_NOT_QUEUED = Standing(place=0, expected_at=None, likely_by=None, revised_at=None, paused_since=None)
+
 # People whose names one process remembers: some 20 MB.
 _MOST_PARTIES = 50_000
 
@@ -160,16 +173,28 @@ class Views:
         self._payments = payments
         self._known_parties: dict[UUID, Party] = {}
 
-    async def payment(self, payment: Payment, viewer: Principal, language: Language) -> PaymentView:
-        return (await self.payments([payment], viewer, language))[0]
+    async def payment(
+        self, payment: Payment, viewer: Principal, language: Language, standing: Standing | None = None
+    ) -> PaymentView:
+        """The payment, as `viewer` may see it; `standing` when it is known already."""
+        return (await self.payments([payment], viewer, language, {payment.id: standing} if standing else None))[0]
 
-    async def payments(self, payments: Sequence[Payment], viewer: Principal, language: Language) -> list[PaymentView]:
+    async def payments(
+        self,
+        payments: Sequence[Payment],
+        viewer: Principal,
+        language: Language,
+        standings: Mapping[UUID, Standing] | None = None,
+    ) -> list[PaymentView]:
         """Each payment, as `viewer` may see it, in the order given."""
         parties = await self._parties(viewer.tenant_id, [i for p in payments for i in (p.payer_id, p.payee_id)])
         for asset in {payment.asset for payment in payments}:
             await self._payments.scale(asset)
-        places = {p.id: await self._payments.place(p) for p in payments if p.status is Status.queued}
-        return [self._payment(payment, viewer, language, parties, places.get(payment.id)) for payment in payments]
+        standings = standings or await self._payments.standings(payments)
+        return [
+            self._payment(payment, viewer, language, parties, standings.get(payment.id, _NOT_QUEUED))
+            for payment in payments
+        ]
 
     def knows(self, *person_ids: UUID) -> bool:
         """Whether payments between these people can be shown at once (`final_payment`)."""
@@ -177,7 +202,7 @@ class Views:
 
     def final_payment(self, payment: Payment, viewer: Principal, language: Language) -> PaymentView:
         """A final payment between people who are known, in an asset that is."""
-        return self._payment(payment, viewer, language, self._known_parties, None)
+        return self._payment(payment, viewer, language, self._known_parties, _NOT_QUEUED)
 
     async def refunds(
         self, refunds: Sequence[Refund], payments: Sequence[Payment], viewer: Principal, language: Language
@@ -201,7 +226,7 @@ class Views:
         viewer: Principal,
         language: Language,
         parties: Mapping[UUID, Party],
-        place: int | None,
+        standing: Standing,
     ) -> PaymentView:
         is_payer = viewer.person_id == payment.payer_id
         is_queued = payment.status is Status.queued
@@ -219,7 +244,7 @@ class Views:
             ),
             retry=Retry(page.safe, page.same_key) if page else _RETRY[payment.status],
             message=message(
-                reason or (payment.status if is_payer else "received"),
+                reason or (_subject(payment, standing) if is_payer else "received"),
                 language,
                 amount=self._amount(payment.amount, payment.asset),
                 payee=payee.name,
@@ -238,7 +263,11 @@ class Views:
             balance=payment.balance_after if is_payer else None,
             receipt=_receipt(payment, id),
             finish_by=payment.finish_by,
-            place=place,
+            expected_at=standing.expected_at,
+            likely_by=standing.likely_by,
+            revised_at=standing.revised_at,
+            paused_since=standing.paused_since,
+            place=standing.place or None,
             if_missed=message("if_missed", language) if is_queued else None,
             request_id=ids.show("req", payment.request_id) if payment.request_id else None,
         )
@@ -281,6 +310,11 @@ class Views:
             self._known_parties |= new
             parties |= new
         return parties
+
+
+def _subject(payment: Payment, standing: Standing) -> str:
+    """Which message tells the payer how the payment stands."""
+    return "paused" if standing.paused_since else payment.status
 
 
 def _party(person: Payee, id: str) -> Party:
