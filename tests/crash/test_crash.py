@@ -16,8 +16,8 @@ import pytest
 from tests.crash.crowd import Crowd
 from tests.crash.installation import Installation
 
-from unbusy.bench.world import PASSWORD, furnish
 from unbusy.db.embedded import running_at
+from unbusy.load import PASSWORD, furnish
 
 KILLS = int(os.environ.get("UNBUSY_CRASH_KILLS", "3"))
 CUSTOMERS = 8
@@ -41,7 +41,7 @@ def test_kill_9_under_load(installation: Installation, capsys: pytest.CaptureFix
     """Gateway, worker, database, and all at once, in turn."""
     url = running_at(installation.data)
     assert url
-    handles = furnish(url, CUSTOMERS, 0)
+    handles = [customer.handle for customer in furnish(url, CUSTOMERS, 0)]
     outages = asyncio.run(_live_through(installation, handles))
     with capsys.disabled():
         for what, seconds in outages.items():

@@ -19,9 +19,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from unbusy.bench.world import furnish
 from unbusy.db.embedded import running_at
 from unbusy.db.migrate import migrations
+from unbusy.load import furnish
 
 UNBUSY = str(Path(sys.executable).with_name("unbusy"))
 SECRET = {"UNBUSY_SECRET": "s" * 32}

@@ -9,14 +9,15 @@ one by one    the same application, one transaction per payment, on as many conn
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Callable
 from statistics import median
 
 import msgspec
 
-from unbusy.bench.generator import Load, Payer, Report
-from unbusy.bench.world import ASSET, Gateway, cores_apart, furnish, generate, temporary_database
+from unbusy.bench.world import Gateway, temporary_database
+from unbusy.load import ASSET, Client, Load, Log, Payer, cores_apart, furnish, generate, payments, percentile, tokens
 
 _GOAL_MS = 100.0
 # Of what was offered, how much must complete: less, and the queue grows for as long as it lasts.
@@ -31,7 +32,26 @@ _ATTEMPTS = 2
 _CLOSER = 2
 _CONFIRM_S, _ROUNDS, _STEP_DOWN = 5.0, 3, 0.93
 
+# Answers still out this long after the last request was sent count as never given.
+_PATIENCE_S = 5.0
+
 _ONE_BY_ONE = {"UNBUSY_BATCH_MAX": "1", "UNBUSY_PIPELINE_LANES": "16", "UNBUSY_POOL_SIZE": "20"}
+
+
+class Report(msgspec.Struct):
+    """One run. Latencies are in milliseconds from the intended time; `late_p99_ms` is the generator's own."""
+
+    sent: int
+    completed: int
+    p50_ms: float
+    p99_ms: float
+    late_p99_ms: float
+    took_s: float
+
+    @property
+    def per_second(self) -> float:
+        """Payments that completed, per second from the first intended time to the last answer."""
+        return self.completed / self.took_s if self.took_s else 0.0
 
 
 class PaymentFigures(msgspec.Struct):
@@ -62,9 +82,9 @@ def bench_payments(history: int, tell: Callable[[str, float], None]) -> PaymentF
     # from the generator, whose own lateness tells whether it was disturbed.
     with temporary_database() as url, cores_apart() as core:
         tell("people and history", 0.0)
-        handles = furnish(url, _PEOPLE, history)
+        payers = tokens(furnish(url, _PEOPLE, history), secret.encode())
         with Gateway.run(url, secret, {}) as gateway:
-            trials = _Trials(gateway.port, gateway.sign_in(handles), core)
+            trials = _Trials(gateway.port, payers, core)
             tell("at rest", 0.1)
             trials.run(_FIRST_RATE, _TRIAL_S)  # warm: caches, prepared statements, the first pages
             rest = trials.run(_REST_RATE, _REST_S, _REST_CONNECTIONS)
@@ -72,7 +92,7 @@ def bench_payments(history: int, tell: Callable[[str, float], None]) -> PaymentF
             rounds = _confirmed(trials, lambda share: tell("the highest rate", 0.3 + 0.3 * share))
         with Gateway.run(url, secret, _ONE_BY_ONE) as gateway:
             tell("one transaction per payment", 0.6)
-            trials = _Trials(gateway.port, trials.payers, core)
+            trials = _Trials(gateway.port, payers, core)
             trials.run(_FIRST_RATE, _TRIAL_S)
             base = _confirmed(trials, lambda share: tell("one transaction per payment", 0.6 + 0.4 * share))
     return _figures(rest, rounds, base, history)
@@ -82,24 +102,37 @@ class _Trials:
     """Runs loads against one gateway, each with a seed of its own."""
 
     def __init__(self, port: int, payers: list[Payer], core: int | None) -> None:
-        self.payers = payers
+        self._payers = payers
         self._port = port
         self._core = core
         self._seed = 0
 
     def run(self, rate: float, seconds: float, connections: int = _CONNECTIONS) -> Report:
         self._seed += 1
+        chance = random.Random(self._seed)  # noqa: S311 - a reproducible load, no secret
         load = Load(
+            name=secrets.token_hex(6),
             host="127.0.0.1",
             port=self._port,
-            payers=self.payers,
-            asset=ASSET,
-            rate=rate,
-            seconds=seconds,
+            streams=[payments("payments", self._payers, ASSET, rate, 0, seconds, chance=chance, client=Client.leaves)],
             connections=connections,
             seed=self._seed,
+            patience_s=_PATIENCE_S,
         )
-        return generate(load, self._core)
+        return _report(generate(load, self._core))
+
+
+def _report(log: Log) -> Report:
+    answered = [ask for ask in log.asks() if ask.outcome.status]
+    latencies = [ask.latency for ask in answered]
+    return Report(
+        sent=sum(1 for _ in log.wants()),
+        completed=sum(ask.outcome.is_completed for ask in answered),
+        p50_ms=percentile(latencies, 0.50) * 1e3,
+        p99_ms=percentile(latencies, 0.99) * 1e3,
+        late_p99_ms=log.late_p99_ms,
+        took_s=max([log.seconds, *(ask.answered for ask in answered)]),
+    )
 
 
 def _confirmed(trials: _Trials, tell: Callable[[float], None]) -> list[Report]:

@@ -12,8 +12,10 @@ from unbusy.people.model import NewPerson, Payee, Person, SignedIn
 from unbusy.people.passwords import Cost, hash_password
 from unbusy.people.service import People
 from unbusy.people.sql import check, has_people, insert_people, prune
+from unbusy.people.tokens import AccessTokens
 
 __all__ = [
+    "AccessTokens",
     "Cost",
     "NewPerson",
     "Payee",
