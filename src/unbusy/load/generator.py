@@ -65,6 +65,7 @@ class Generator:
         self._asks = _Asks()
         self._has_insisted: set[int] = set()
         self._payments: dict[int, str] = {}
+        self._doubled: list[int] = []
         self._answers: dict[int, bytes] = {}
         self._late = array("d")
         # Asks with a client that gives up, in the order they do.
@@ -186,7 +187,9 @@ class Generator:
             return
         stream = self._load.streams[self._plan[want].stream]
         if stream.has_key and outcome.status < 300:  # noqa: PLR2004 - as in HTTP
-            self._payments[want] = answers.text(data, b'"id":"').decode()
+            told = answers.text(data, b'"id":"').decode()
+            if self._payments.setdefault(want, told) != told:
+                self._doubled.append(want)
         if stream.keeps_answers:
             self._answers[want] = data.partition(b"\r\n\r\n")[2]
 
@@ -224,6 +227,7 @@ class Generator:
             outcomes=self._reader.outcomes,
             columns=self._asks.columns() | {name: numbers.tobytes() for name, numbers in wants.items()},
             payments=self._payments,
+            doubled=self._doubled,
             answers=self._answers,
             seconds=self._load.seconds,
             late_p99_ms=percentile(self._late, 0.99) * 1e3,
