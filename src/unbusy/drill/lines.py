@@ -69,7 +69,8 @@ class Rule(NamedTuple):
 
 
 class Line(msgspec.Struct):
-    """A rule and what came out. `ok` is None when its phases were not run, `value` when there was nothing to measure."""
+    """A rule and what came out. `ok` is None when its phases were not run, `value` when there was
+    nothing to measure."""
 
     line: int
     measure: str
@@ -107,9 +108,11 @@ RULES = (
          ("reads", "polls"), "share", Range(least=0.999), Range(least=0.9999)),
     Rule(9, "read_floor", "reads answered under 10 × payments", "支付达 10 倍时得到答复的读取",
          ("read-floor",), "C", Range(least=0.05)),
-    Rule(10, "jain", "one tenant at 100 × its share: Jain index of the others", "一个租户超额 100 倍：其余租户的 Jain 指数",
+    Rule(10, "jain", "one tenant at 100 × its share: Jain index of the others",
+         "一个租户超额 100 倍：其余租户的 Jain 指数",
          ("greedy-tenant",), "", Range(least=0.95), Range(least=0.98)),
-    Rule(10, "others_p99", "one tenant at 100 × its share: p99 of the others, to before", "一个租户超额 100 倍：其余租户 p99 与之前之比",
+    Rule(10, "others_p99", "one tenant at 100 × its share: p99 of the others, to before",
+         "一个租户超额 100 倍：其余租户 p99 与之前之比",
          ("greedy-tenant",), "×", Range(most=2), Range(most=1.5)),
     Rule(11, "goodput", "half of all payments to one account: goodput", "半数支付汇入同一账户时的有效吞吐",
          ("hot-payee",), "C", Range(least=0.8), Range(least=0.97)),

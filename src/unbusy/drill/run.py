@@ -29,7 +29,7 @@ from unbusy.settings import Settings
 _TENANTS, _PEOPLE_OF_EACH = 10, 16
 # After a phase, until the next one begins.
 _REST_S = 2.0
-_CONTROL = {"UNBUSY_GATE": "off"}
+_CONTROL: dict[str, str] = {}
 
 GREEN, SHORT, VOID = range(3)
 

@@ -112,7 +112,7 @@ class _Own:
 
     def start(self, core: int | None) -> None:
         with self._printed.open("ab") as log:
-            self._process = process = subprocess.Popen(
+            self._process = process = subprocess.Popen(  # noqa: S603 - our own program
                 [*_UNBUSY, "up", "--data", str(self.data), "--port", self.address.rpartition(":")[2]],
                 env=self._environment,
                 cwd=self.data,
@@ -133,7 +133,7 @@ class _Own:
             self._process.wait(_START_TIMEOUT_S)
 
     def findings(self) -> int:
-        checked = subprocess.run(
+        checked = subprocess.run(  # noqa: S603 - our own program
             [*_UNBUSY, "check", "--json", "--data", str(self.data)],
             env=self._environment,
             cwd=self.data,
