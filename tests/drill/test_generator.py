@@ -5,28 +5,38 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import os
 import random
+import signal
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from tests.drill.made import log as made_log
 from tests.drill.server import Answer, answer, serving
 
 from unbusy.drill import measures
-from unbusy.load import Client, Load, Log, Payer, generate, payments
+from unbusy.load import Client, Load, Log, Moment, Payer, generate, payments
 
 PEOPLE = [Payer(f"per_{number:032x}", f"token-{number}") for number in range(8)]
 DONE = answer("201 Created", '{"id":"pay_1","status":"completed"}')
 
 
-def run(reply: Answer, rate: float = 100, client: Client = Client.cooperative, **more: float) -> Log:
+def run(
+    reply: Answer,
+    rate: float = 100,
+    client: Client = Client.cooperative,
+    tell: Callable[[Moment], None] | None = None,
+    **more: float,
+) -> Log:
     """Payments for a second."""
     with serving(reply) as port:
         stream = payments("payments", PEOPLE, "EUR", rate, 0, 1, chance=random.Random(1), client=client)
         load = Load("run", "127.0.0.1", port, [stream], connections=64, seed=1)
         for name, value in more.items():
             setattr(load, name, value)
-        return generate(load, None)
+        return generate(load, None, tell)
 
 
 async def at_once(request: bytes) -> bytes:
@@ -75,6 +85,19 @@ def test_every_request_is_accounted_for() -> None:
     assert len(lost) == len(wants) // 5
     assert all(math.isinf(ask.answered) for ask in lost)
     assert set(log.payments) == {ask.want for ask in asks} - {ask.want for ask in lost}
+
+
+def test_who_never_got_a_connection_is_lost() -> None:
+    """Also who still waits when the run ends was asked for, and is accounted for; the generator was not late."""
+
+    async def never(request: bytes) -> bytes:
+        await asyncio.sleep(60)
+        return DONE
+
+    log = run(never, connections=2, patience_s=0.1)
+    assert {ask.outcome.word for ask in log.asks()} == {"lost"}
+    assert len(list(log.asks())) == len(list(log.wants()))
+    assert log.late_p99_ms < 100
 
 
 def test_who_gives_up_is_counted() -> None:
@@ -161,7 +184,23 @@ def test_two_ids_for_one_key_are_noticed() -> None:
     assert log.doubled
 
 
-def test_a_late_generator_is_known() -> None:
-    """How late the generator was is part of every log."""
-    assert made_log([], late_ms=50).late_p99_ms == 50
-    assert run(at_once).late_p99_ms < 100
+def test_a_generator_that_stands_still_is_late() -> None:
+    """What is meant to leave while it stands still leaves late, and that is part of the log."""
+    stopped: list[int] = []
+
+    def stop(moment: Moment) -> None:
+        if moment.at_s > 0.2 and not stopped:
+            stopped.append(_child())
+            os.kill(stopped[0], signal.SIGSTOP)
+            time.sleep(0.4)
+            os.kill(stopped[0], signal.SIGCONT)
+
+    assert run(at_once, tell=stop).late_p99_ms > 50
+    assert run(at_once).late_p99_ms < 50
+
+
+def _child() -> int:
+    """The generator: the newest process that we started."""
+    return max(
+        int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
+    )

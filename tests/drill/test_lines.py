@@ -10,14 +10,16 @@ from unbusy.drill.lines import RULES, Phase, Rule, judge, show
 
 # A value on the right side of each rule, and one that is not.
 GOOD = {
-    "goodput": 0.98, "paid_p99_ms": 40, "line_p99_ms": 8, "unanswered": 0, "bare": 0, "reasoned": 1, "punctual": 0.9995,
-    "order": 0.999, "paid_share": 0.99995, "read_floor": 0.2, "jain": 0.99, "others_p99": 1.2, "p90_kept": 0.92,
-    "finish_by_kept": 1, "sharpness": 1.5, "recovery_s": 0.5, "thaw_s": 1, "lost": 0, "doubled": 0, "broken": 0, "goodput_off": 0.1,
+    "goodput": 0.98, "paid_p99_ms": 40, "line_p99_ms": 8, "unanswered": 0, "bare": 0, "reasoned": 1,
+    "punctual": 0.9995, "order": 0.999, "paid_share": 0.99995, "read_floor": 0.2, "jain": 0.99, "others_p99": 1.2,
+    "p90_kept": 0.92, "finish_by_kept": 1, "sharpness": 1.5, "recovery_s": 0.5, "thaw_s": 1,
+    "lost": 0, "doubled": 0, "broken": 0, "goodput_off": 0.1,
 }  # fmt: skip
 BAD = {
-    "goodput": 0.79, "paid_p99_ms": 251, "line_p99_ms": 51, "unanswered": 0.0002, "bare": 1, "reasoned": 0.999, "punctual": 0.98,
-    "order": 0.98, "paid_share": 0.998, "read_floor": 0.04, "jain": 0.94, "others_p99": 2.1, "p90_kept": 0.98,
-    "finish_by_kept": 0.99, "sharpness": 3.1, "recovery_s": math.inf, "thaw_s": 11, "lost": 1, "doubled": 1, "broken": 1, "goodput_off": 0.6,
+    "goodput": 0.79, "paid_p99_ms": 251, "line_p99_ms": 51, "unanswered": 0.0002, "bare": 1, "reasoned": 0.999,
+    "punctual": 0.98, "order": 0.98, "paid_share": 0.998, "read_floor": 0.04, "jain": 0.94, "others_p99": 2.1,
+    "p90_kept": 0.98, "finish_by_kept": 0.99, "sharpness": 3.1, "recovery_s": math.inf, "thaw_s": 11,
+    "lost": 1, "doubled": 1, "broken": 1, "goodput_off": 0.6,
 }  # fmt: skip
 
 

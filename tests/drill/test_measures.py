@@ -58,7 +58,8 @@ def test_unanswered_and_bare_and_reasoned() -> None:
 
 
 def test_punctual() -> None:
-    """Served within a second of the slot; told to come later still is not served; slots too near the end do not count."""
+    """Served within a second of the slot; told to come later still is not served; slots too near the end
+    do not count."""
     rows = [
         (0, 2.0, 2.5, DONE, NEVER, 2.0),
         (1, 2.0, 3.5, DONE, NEVER, 2.0),

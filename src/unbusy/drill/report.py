@@ -43,7 +43,7 @@ _PHASES = {
                  "对照：关闭闸门", "没有闸门的 10 倍负载，客户端一秒后放弃"),
 }  # fmt: skip
 _VERDICTS = (
-    ("holds", "Every line holds.", "每一条都成立。"),
+    ("holds", "Every line that was run holds.", "所运行的每一条都成立。"),
     ("short", "Some lines fall short.", "有条目未达到要求。"),
     ("void", "Void: this drill proves nothing.", "作废：这次演练不能证明任何事。"),
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from unbusy.db.embedded import running_at
+from unbusy.db.privileges import stop_with_parent
 from unbusy.errors import SetupError
 from unbusy.load import NO_LIMITS, is_ready
 from unbusy.settings import PREFIX
@@ -119,6 +120,8 @@ class _Own:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                # However the drill ends, its wallet ends with it.
+                preexec_fn=lambda: stop_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no thread runs yet
             )
         if core is not None:
             # At once, before it starts anybody: its children inherit it.

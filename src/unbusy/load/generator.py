@@ -94,8 +94,16 @@ class Generator:
             if now >= self._picture.due_at:
                 self._tell(now)
         used, took = time.process_time() - began, self._now()
+        self._give_up(took)
         self._tell(took)
         return self._log(used, took)
+
+    def _give_up(self, now: float) -> None:
+        """Who still waits for a connection gets no answer. Whoever was never sent is our own fault: a
+        machine that stood still for so long."""
+        for due in self._waiting:
+            self._asks.note(due)
+        self._late.extend(now - arrival.at for arrival in self._plan[self._next :])
 
     def _now(self) -> float:
         return time.perf_counter() - self._started_at
