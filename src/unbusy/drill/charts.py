@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from unbusy.drill.measures import NORMAL_P99_S, Second
 
-_WIDTH, _LEFT, _RIGHT = 640, 52, 8
+_WIDTH, _LEFT, _RIGHT = 640, 64, 18
 _TOP, _BOTTOM = 10, 22
 _RATES_HEIGHT, _LATENCY_HEIGHT = 190, 110
 _MOST_TICKS_X = 10
