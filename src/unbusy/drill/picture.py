@@ -46,14 +46,15 @@ class Picture:
         if self._live:
             self._live.update(self._drawn(moment))
         elif self._moments % _PLAIN_EVERY == 0:
-            self._console.print(f"  {moment.at_s:5.1f} s  " + "  ".join(f"{a} {b}" for a, b in _told(moment)))
+            self._console.print(
+                f"  {moment.at_s:5.1f} s  " + "  ".join(f"{name} {value}" for name, value in _told(moment)),
+                soft_wrap=True,
+            )
 
     def ended(self, phase: Phase, capacity: float) -> None:
         """Leave a line about it behind."""
         self._capacity = capacity
-        values = "  ".join(
-            f"{name} [bold]{value:.4g}[/]" for name, value in phase.values.items() if value is not None and value != 0
-        )
+        values = "  ".join(f"{name} [bold]{value:.4g}[/]" for name, value in phase.values.items() if value is not None)
         mark = "[yellow]void[/]" if phase.void else "[dim]done[/]"
         self._console.print(f"{mark} [bold]{phase.name:<14}[/] {values}", soft_wrap=True)
 
