@@ -298,7 +298,7 @@ def _ask_again(ground: Ground, log: Log) -> tuple[dict[str, str], int]:
     for _ in range(_AGAIN):
         if not left or not ground.system.is_ready():
             break
-        again = ground.run(oracle.again(load, log, left, max(ground.capacity / 2, 1.0)))
+        again = ground.run(oracle.again(load, log, left, max(ground.capacity, 1.0)))
         for want, body in again.answers.items():
             key = log.key(left[again.numbers("number")[want] % len(left)])
             id = msgspec.json.decode(body).get("id")
