@@ -40,3 +40,10 @@ def test_an_unknown_phase_is_told(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "there is no phase lunch" in done.stderr
     assert "surge-10" in done.stderr
+
+
+def test_a_given_wallet_is_not_killed(tmp_path: Path) -> None:
+    """A phase that kills is refused for a wallet that the drill did not start."""
+    done = drill("--phase", "kills", "--address", "http://127.0.0.1:1", directory=tmp_path)
+    assert done.returncode == 2
+    assert "without --address" in done.stderr

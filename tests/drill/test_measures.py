@@ -65,9 +65,10 @@ def test_punctual() -> None:
         (1, 2.0, 3.5, DONE, NEVER, 2.0),
         (2, 2.0, 2.1, IN_LINE, 5, 2.0),
         (3, 2.0, NEVER, LOST, NEVER, 2.0),
-        (4, 9.5, 9.9, DONE, NEVER, 9.5),
+        (4, 2.0, 2.1, Outcome(400, "invalid", has_wait=False), NEVER, 2.0),
+        (5, 9.5, 9.9, DONE, NEVER, 9.5),
     ]
-    assert measures.punctual(log(rows), 10) == pytest.approx(1 / 4)
+    assert measures.punctual(log(rows), 10) == pytest.approx(1 / 5)
     assert measures.punctual(log([done(0, 1)]), 10) is None
 
 

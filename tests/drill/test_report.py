@@ -19,6 +19,7 @@ from unbusy.drill.report import page, write_report
 from unbusy.drill.run import GREEN, SHORT, VOID, Result, machine
 from unbusy.drill.system import System
 from unbusy.ids import Ids
+from unbusy.load import Outcome
 
 
 def result(*phases: Phase) -> Result:
@@ -55,13 +56,22 @@ def test_the_verdict_is_the_exit_status() -> None:
     assert result(void).status == VOID == 2
 
 
+def ground() -> Ground:
+    system = System("http://127.0.0.1:1", "", b"", None)
+    return Ground(system, Crowd([], []), FULL, None, Ids(SystemClock()), lambda _: None)
+
+
 def test_a_late_generator_makes_a_phase_void() -> None:
     """What was measured by somebody who could not keep up is void, not green."""
-    ground = Ground(
-        System("http://127.0.0.1:1", "", b"", None), Crowd([], []), FULL, None, Ids(SystemClock()), lambda _: None
-    )
-    assert ground.phase("steady", log([done(0, 1)], late_ms=19)).void == []
-    assert "late" in ground.phase("steady", log([done(0, 1)], late_ms=21)).void[0]
+    assert ground().phase("steady", log([done(0, 1)], late_ms=19)).void == []
+    assert "late" in ground().phase("steady", log([done(0, 1)], late_ms=21)).void[0]
+
+
+def test_a_wrong_request_makes_a_phase_void() -> None:
+    """A wallet that finds the drill's requests wrong was not loaded with payments; a refusal is no such answer."""
+    wrong = (1, 2.0, 2.1, Outcome(400, "invalid", has_wait=False), NEVER, NEVER)
+    told = (2, 2.0, 2.1, Outcome(429, "quota_exceeded", has_wait=True), NEVER, NEVER)
+    assert ground().phase("steady", log([done(0, 1), wrong, told])).void == ["steady: 1 requests were answered invalid"]
 
 
 def test_both_files_are_written(tmp_path: Path) -> None:

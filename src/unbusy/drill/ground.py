@@ -146,9 +146,11 @@ class Ground:
 
     def phase(self, name: str, log: Log, **values: float | None) -> Phase:
         """What was measured, with what holds for every phase."""
-        void = []
+        void = [f"{name}: {count} requests were answered {word}" for word, count in measures.mistaken(log).items()]
         if log.late_p99_ms > MOST_LATE_MS:
-            void = [f"{name}: the generator was late itself (p99 {log.late_p99_ms:.1f} ms, at most {MOST_LATE_MS:.0f})"]
+            void.append(
+                f"{name}: the generator was late itself (p99 {log.late_p99_ms:.1f} ms, at most {MOST_LATE_MS:.0f})"
+            )
         honest = {
             "unanswered": measures.unanswered(log),
             "bare": measures.bare(log),

@@ -72,6 +72,12 @@ def reasoned(log: Log) -> float:
     return sum(bool(one.word) and one.has_wait for one in refusals) / len(refusals) if refusals else 1.0
 
 
+def mistaken(log: Log) -> dict[str, int]:
+    """Answers that say that the request was wrong, which no request of a drill is."""
+    wrong = (ask.outcome for ask in log.asks() if 400 <= ask.outcome.status < 500 and not ask.outcome.is_refusal)  # noqa: PLR2004 - as in HTTP
+    return dict(Counter(one.shown for one in wrong))
+
+
 def punctual(log: Log, ends_s: float) -> float | None:
     """Share of shown tickets that were served within a second of their slot. Told to come later still is not served."""
     shown = [ask for ask in log.asks() if ask.ticket <= ends_s - PUNCTUAL_S]
@@ -97,7 +103,7 @@ def share_completed(log: Log, *streams: str) -> float | None:
 
 def answered_rate(log: Log, seconds: float, *streams: str) -> float:
     """Successful answers a second."""
-    return sum(200 <= ask.outcome.status < 300 for ask in log.asks(*streams)) / seconds  # noqa: PLR2004 - as in HTTP
+    return sum(map(_is_served, log.asks(*streams))) / seconds
 
 
 def waited_ms(log: Log, begins_s: float, ends_s: float, *streams: str) -> float | None:
@@ -166,7 +172,7 @@ def outcomes(log: Log) -> dict[str, int]:
 
 
 def _is_served(ask: Ask) -> bool:
-    return bool(ask.outcome.status) and not ask.outcome.is_refusal
+    return 200 <= ask.outcome.status < 300  # noqa: PLR2004 - as in HTTP
 
 
 def _is_normal(asks: Sequence[Ask]) -> bool:

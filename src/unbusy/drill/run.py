@@ -29,7 +29,7 @@ from unbusy.settings import Settings
 _TENANTS, _PEOPLE_OF_EACH = 10, 16
 # After a phase, until the next one begins.
 _REST_S = 2.0
-_CONTROL: dict[str, str] = {}
+_CONTROL = {"UNBUSY_GATE": "off"}
 
 GREEN, SHORT, VOID = range(3)
 
@@ -101,6 +101,8 @@ def drill(
         raise SetupError(f"there is no phase {phase}; there are {', '.join(PHASES)}")
     names = [name for name in PHASES if phase in (None, name)]
     skipped = [name for name in names if address and name in OURS]
+    if skipped == names:
+        raise SetupError(f"{', '.join(names)}: only for a wallet that the drill starts itself, so without --address")
     began, clock = time.monotonic(), SystemClock()
     began_at = clock.now().isoformat(timespec="seconds")
     run = _Run(watcher, QUICK if is_quick else FULL, capacity, len(names))
@@ -130,8 +132,12 @@ def _on_our_own(run: _Run, core: int | None, names: Sequence[str]) -> None:
         with started(ours, run.scale.settings) as system:
             run.on(system, core, [name for name in names if name != GATE_OFF])
     if GATE_OFF in names:
-        with started(ours, {**run.scale.settings, **_CONTROL}) as system:
-            run.on(system, core, [GATE_OFF])
+        try:
+            with started(ours, {**run.scale.settings, **_CONTROL}) as system:
+                run.on(system, core, [GATE_OFF])
+        except SetupError as error:
+            # What the other phases measured is not lost by it.
+            run.broke(GATE_OFF, error)
 
 
 @contextmanager
@@ -170,9 +176,17 @@ class _Run:
         try:
             phase = measure(ground)
         except SetupError as error:
-            phase = Phase(name, void=[f"{name}: {error}"])
+            self.broke(name, error)
+        else:
+            self._ended(phase, ground.capacity)
+
+    def broke(self, name: str, error: SetupError) -> None:
+        """A phase could not be run: the drill is void."""
+        self._ended(Phase(name, void=[f"{name}: {error}"]), self.capacity)
+
+    def _ended(self, phase: Phase, capacity: float) -> None:
         self.phases.append(phase)
-        self._watcher.ended(phase, ground.capacity)
+        self._watcher.ended(phase, capacity)
 
 
 def _people(system: System, scale: Scale) -> Crowd:
