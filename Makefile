@@ -9,7 +9,7 @@ UV    := $(shell sed -n 's/^ *"\(uv==[0-9.]*\)".*/\1/p' pyproject.toml)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench crash format docs clean
+.PHONY: help setup run test check bench drill crash format docs clean
 
 help: ## List what can be done here.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ check: $(READY) ## Check format, lint, types, import contracts, migrations, the 
 bench: $(READY) ## Measure the ledger and the payments on this machine, in a database of its own.
 	$(BIN)/unbusy bench ledger $(ARGS)
 	$(BIN)/unbusy bench payments $(ARGS)
+
+drill: $(READY) ## Put ten times the load on a wallet, freeze and kill its parts, and judge; ARGS="--quick" for four minutes.
+	$(BIN)/unbusy drill $(ARGS)
 
 crash: $(READY) ## Kill the gateway, the worker and PostgreSQL under load, twenty times each; takes a while.
 	UNBUSY_CRASH_KILLS=20 $(BIN)/pytest tests/crash $(ARGS)

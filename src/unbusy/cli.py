@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
     from unbusy.db.embedded import Server
+    from unbusy.drill import Result
     from unbusy.findings import Finding
 
 # Where prometheus-client keeps what several processes count; it looks when it is first imported.
@@ -224,6 +225,43 @@ def bench_payments(*, json: Json = False, history: History = 0) -> None:
 
 
 @app.command
+def drill(
+    *,
+    out: Annotated[Path | None, Parameter(help="Directory for report.json and report.html.")] = None,
+    quick: Annotated[
+        bool, Parameter(negative="", help="About four minutes, at a low C: ratios are the judges.")
+    ] = False,
+    phase: Annotated[str | None, Parameter(help="Only this one, after C was measured.")] = None,
+    address: Annotated[
+        str | None, Parameter(help="A wallet that runs already, on the database of the settings; nothing is killed.")
+    ] = None,
+    capacity: Annotated[
+        float | None, Parameter(help="Take this as C, in payments a second; measured if not given.")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Put ten times the load on a wallet, freeze and kill its parts, and compare with what must hold.
+
+    Ends with 1 when a line falls short, with 2 when the drill proves nothing.
+    """
+    settings = all_settings.load(flags={"data": data})
+
+    from unbusy import drill
+
+    picture = drill.Picture(err)
+    with picture.shown():
+        result = drill.drill(picture, settings, is_quick=quick, phase=phase, address=address, capacity=capacity)
+    if out:
+        drill.write_report(result, out)
+    if json:
+        _show_json(result)
+    else:
+        _show_drill(result, out)
+    sys.exit(result.status)
+
+
+@app.command
 def config() -> None:
     """Show the settings in force; secrets only as given or not."""
     from rich.table import Table
@@ -390,6 +428,19 @@ def _show_figures(figures: Struct, *, json: bool) -> None:
         return
     for name, value in msgspec.structs.asdict(figures).items():
         out.print(f"{name:<24} [bold]{value:>12,}[/]")
+
+
+def _show_drill(result: Result, directory: Path | None) -> None:
+    from unbusy import drill
+
+    drill.show_lines(out, result.lines)
+    for reason in result.void:
+        out.print(f"[yellow]void:[/] {escape(reason)}", soft_wrap=True)
+    for name in result.skipped:
+        out.print(f"[dim]skipped: {name}, which is only for a wallet that the drill starts itself[/]")
+    out.print(f"C = [bold]{result.capacity:,.0f}[/] payments a second; {result.took_s:.0f} s")
+    if directory:
+        out.print(f"The report is in {directory / 'report.html'}", soft_wrap=True)
 
 
 def _welcome(address: str, *, is_demo: bool = False) -> None:

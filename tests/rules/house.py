@@ -22,7 +22,7 @@ SQL_HOMES = {
 
 # The composition roots. They put every room's routes together and start the database itself, so
 # they alone may import a room's `routes` and any file of `db`; anybody else asks the package.
-EDGES = {"app", "bench", "cli", "demo", "gateway", "supervisor", "worker"}
+EDGES = {"app", "bench", "cli", "demo", "drill", "gateway", "supervisor", "worker"}
 
 # Files that may ask the machine for time or chance.
 ORIGINS = {

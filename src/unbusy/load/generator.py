@@ -65,6 +65,7 @@ class Generator:
         self._asks = _Asks()
         self._has_insisted: set[int] = set()
         self._payments: dict[int, str] = {}
+        self._doubled: list[int] = []
         self._answers: dict[int, bytes] = {}
         self._late = array("d")
         # Asks with a client that gives up, in the order they do.
@@ -93,8 +94,16 @@ class Generator:
             if now >= self._picture.due_at:
                 self._tell(now)
         used, took = time.process_time() - began, self._now()
+        self._give_up(took)
         self._tell(took)
         return self._log(used, took)
+
+    def _give_up(self, now: float) -> None:
+        """Who still waits for a connection gets no answer. Whoever was never sent is our own fault: a
+        machine that stood still for so long."""
+        for due in self._waiting:
+            self._asks.note(due)
+        self._late.extend(now - arrival.at for arrival in self._plan[self._next :])
 
     def _now(self) -> float:
         return time.perf_counter() - self._started_at
@@ -186,7 +195,9 @@ class Generator:
             return
         stream = self._load.streams[self._plan[want].stream]
         if stream.has_key and outcome.status < 300:  # noqa: PLR2004 - as in HTTP
-            self._payments[want] = answers.text(data, b'"id":"').decode()
+            told = answers.text(data, b'"id":"').decode()
+            if self._payments.setdefault(want, told) != told:
+                self._doubled.append(want)
         if stream.keeps_answers:
             self._answers[want] = data.partition(b"\r\n\r\n")[2]
 
@@ -224,6 +235,7 @@ class Generator:
             outcomes=self._reader.outcomes,
             columns=self._asks.columns() | {name: numbers.tobytes() for name, numbers in wants.items()},
             payments=self._payments,
+            doubled=self._doubled,
             answers=self._answers,
             seconds=self._load.seconds,
             late_p99_ms=percentile(self._late, 0.99) * 1e3,

@@ -108,8 +108,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def is_bare(self) -> bool:
-        """A server's error that gives no reason: always a defect."""
-        return self.status >= 500 and not self.word  # noqa: PLR2004 - as in HTTP
+        """A server's error that is not an honest 503: always a defect."""
+        return self.status >= 500 and (self.status not in REFUSALS or not self.word)  # noqa: PLR2004 - as in HTTP
 
     @property
     def shown(self) -> str:
@@ -153,7 +153,8 @@ class Log(msgspec.Struct):
     """Everything that was asked and answered, as columns (machine numbers, packed).
 
     Asks: `want`, `at`, `answered`, `outcome`, `slot`, `ticket`. Wants: `stream`, `number`, `intended`.
-    `payments` are the ids told, `answers` the bodies kept, both by want. `late_p99_ms` is the generator's own
+    `payments` are the ids told, `answers` the bodies kept, both by want; `doubled` are wants that were told two
+    different ids. `late_p99_ms` is the generator's own
     lateness, `busy` the share of its core that it used, `cost_us` its own time per ask.
     """
 
@@ -162,6 +163,7 @@ class Log(msgspec.Struct):
     outcomes: list[Outcome]
     columns: dict[str, bytes]
     payments: dict[int, str]
+    doubled: list[int]
     answers: dict[int, bytes]
     seconds: float
     late_p99_ms: float
