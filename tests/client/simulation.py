@@ -136,7 +136,7 @@ class World:
             case "ok":
                 return self._say(201, PAYMENT, at)
             case "garbled":
-                return self._say(200, "<html>", at)
+                return Answer(self.now, 200, {}, b'{"id": "\xff"}')
             case "bare":
                 return Answer(self.now, 502, {}, b"Bad Gateway")
             case _:

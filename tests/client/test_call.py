@@ -261,3 +261,12 @@ def test_a_key_that_cannot_be_one_is_refused_here(key: str) -> None:
     """Before anything is sent."""
     with pytest.raises(ValueError, match="idempotency key"):
         pay(key)
+
+
+@pytest.mark.parametrize("within_s", [0.0, -1.0, float("nan")])
+def test_a_call_needs_some_time(within_s: float) -> None:
+    """A deadline that is over before the call began is a mistake, told before anything is sent."""
+    place = world()
+    with pytest.raises(ValueError, match="within_s"):
+        made(place, pay(), shared(), within_s=within_s)
+    assert not place.sent

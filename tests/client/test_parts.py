@@ -63,7 +63,7 @@ def test_what_is_no_date_teaches_nothing(header: str | None) -> None:
 
 STREAM = (
     b'retry: 1500\n\n:\n\nid: 1-0\r\nevent: payment.completed\r\ndata: {"type": "payment.completed",\r\n'
-    b'data: "at": "2026-03-10T12:00:00Z"}\r\n\r\nevent: x\n\nid: 2-0\nevent: of.a.newer.wallet\ndata: no json\n\n'
+    b'data: "at": "2026-03-10T12:00:00Z"}\r\n\r\nevent: x\n\nid: 2-0\nevent: of.a.newer.wallet\ndata: no json \xff\n\n'
 )
 
 
@@ -136,6 +136,7 @@ def test_the_standards_own_example() -> None:
         (BODY, {}),
         (b"no json", signed(b"no json")),
         (b"{}", signed(b"{}")),
+        (b'{"type": "\xff"}', signed(b'{"type": "\xff"}')),
     ],
 )
 def test_a_forged_webhook_is_found(body: bytes, headers: dict[str, str]) -> None:

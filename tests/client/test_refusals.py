@@ -57,7 +57,20 @@ def test_what_an_answer_means(
     assert (refusal.ticket is not None) == (kind is errors.InLine)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"7", b'"x"', b"\xff\xfe", b'{"retry": 7, "errors": {}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"7",
+        b'"x"',
+        b"\xff\xfe",
+        b'{"reason": "\xff"}',
+        b"[" * 100_000,
+        b'{"retry": 7, "errors": {}}',
+    ],
+)
 def test_what_cannot_be_read(body: bytes) -> None:
     """A proxy's page is no problem of ours: it may be repeated, and nothing is certain."""
     refusal = judge(Answer(0, 502, {}, body))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
+from typing import Any
 
 import pytest
 from tests.client.conftest import Connect
@@ -26,7 +28,9 @@ from tests.client.test_call import SESSION
 from unbusy_client import (
     AsyncClient,
     InLine,
+    Invalid,
     LineFull,
+    NewPayment,
     Payment,
     QuotaExceeded,
     Unauthenticated,
@@ -182,3 +186,51 @@ async def test_a_newer_wallet_is_understood(connect: Connect) -> None:
         with pytest.raises(Exception, match="teapot") as raised:
             await client.wallet()
         assert type(raised.value).__name__ == "Rejected"
+
+
+BATCH: dict[str, Any] = {
+    "id": "bat_1",
+    "status": "queued",
+    "accepted": 2,
+    "finish_by": "2026-03-10T12:00:00Z",
+    "rows": [],
+}
+ROW: dict[str, Any] = {"line": 1, "key": "row-1", "status": "completed", "payment_id": "pay_1"}
+
+
+async def test_batches(connect: Connect) -> None:
+    """Each payment with its own key, the whole with one; a report that is gone through row by row."""
+    script = [
+        cut(),
+        answer(202, BATCH),
+        problem(422, "invalid", safe=False, errors=[{"field": "line 17: amount", "detail": "not a number"}]),
+        answer(200, BATCH | {"status": "completed"}),
+        answer(200, BATCH | {"rows": [ROW], "next": "more"}),
+        answer(200, BATCH | {"rows": [ROW | {"line": 2, "status": "declined", "reason": "insufficient_funds"}]}),
+    ]
+    async with playing(*script) as played:
+        client = connect(played.url, session=SESSION)
+        row = NewPayment(key="row-1", payee="@anna", amount=5, asset="EUR")
+        batch = await client.pay_batch([row], key="batch-1")
+        assert (batch.id, batch.status, batch.accepted) == ("bat_1", "queued", 2)
+        assert [heard.headers["idempotency-key"] for heard in played.heard] == ["batch-1"] * 2
+        assert json.loads(played.heard[1].body) == {
+            "payments": [{"key": "row-1", "payee": "@anna", "amount": 5, "asset": "EUR", "note": ""}],
+            "take_good_rows": False,
+        }
+        with pytest.raises(Invalid) as raised:
+            await client.pay_file(b"key,payee,amount,asset\n", "text/csv", take_good_rows=True)
+        assert raised.value.fields[0].field == "line 17: amount"
+        assert played.heard[2].line == "POST /v1/payment-batches?take_good_rows=true HTTP/1.1"
+        assert (played.heard[2].headers["content-type"], played.heard[2].body[:4]) == ("text/csv", b"key,")
+        assert (await client.batch(batch.id)).status == "completed"
+        rows = [(row.line, row.status, row.reason) async for row in client.batch_rows(batch.id)]
+        assert rows == [(1, "completed", None), (2, "declined", "insufficient_funds")]
+        assert "cursor=more" in played.heard[-1].line
+
+
+async def test_promises_are_public(connect: Connect) -> None:
+    """Nobody has to be signed in to see how many were kept."""
+    async with playing(answer(200, {"classes": {"queued": {"kept": 7, "broken": 0}}})) as played:
+        assert (await connect(played.url).promises())["classes"]["queued"]["kept"] == 7
+        assert "authorization" not in played.heard[0].headers

@@ -38,7 +38,6 @@ from unbusy_client.keys import new_key
 from unbusy_client.problems import FieldError, Problem, Retry, Ticket
 from unbusy_client.views import (
     Account,
-    Advice,
     BatchRow,
     Entry,
     Happened,
@@ -59,7 +58,6 @@ from unbusy_client.webhooks import Webhooks
 
 __all__ = [
     "Account",
-    "Advice",
     "AsyncClient",
     "BatchRow",
     "Client",

@@ -17,13 +17,11 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Generic, TypeVar
 
-import msgspec
-
 from unbusy_client import operations, wire
 from unbusy_client.budget import Budget
 from unbusy_client.errors import InLine, Unauthenticated, UnbusyError, Unreachable, Unresolved
 from unbusy_client.operations import Operation
-from unbusy_client.problems import Ticket
+from unbusy_client.problems import UNREADABLE, Ticket
 from unbusy_client.refusals import Refusal, judge
 from unbusy_client.server_time import ServerTime
 from unbusy_client.views import Session
@@ -91,6 +89,8 @@ class Call(Generic[T]):
         ticket: Ticket | None = None,
         exchange: Exchange = wire.send,
     ) -> None:
+        if not within_s > 0:
+            raise ValueError("a call needs some time: `within_s` is above zero")
         self._operation = operation
         self._shared = shared
         self._within_s = within_s
@@ -115,7 +115,7 @@ class Call(Generic[T]):
             if isinstance(outcome, Answer) and outcome.status < HTTPStatus.MULTIPLE_CHOICES:
                 try:
                     return self._operation.read(outcome.body)
-                except msgspec.MsgspecError:
+                except UNREADABLE:
                     outcome = Lost(outcome.at, was_sent=True, detail="the answer cannot be read")
             yield from self._before_the_next(outcome)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from unbusy_client.problems import UNREADABLE
 from unbusy_client.views import Happened
 
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
@@ -60,6 +61,6 @@ def _happened(fields: dict[str, str]) -> Happened:
     kind, id = fields.get("event", ""), fields.get("id", "")
     try:
         told = msgspec.convert({"type": kind} | msgspec.json.decode(fields["data"], type=dict), Happened)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         told = Happened(type=kind)
     return msgspec.structs.replace(told, id=id)

@@ -59,7 +59,7 @@ def wait_for(payment_id: str, shared: Shared, within_s: float) -> Flow[Payment]:
     give_up_at = now + within_s
     while True:
         left_s = give_up_at - now
-        look = Call(operations.payment(payment_id, min(MOST_WAIT_S, left_s)), shared, within_s=max(left_s, 0.0))
+        look = Call(operations.payment(payment_id, min(MOST_WAIT_S, left_s)), shared, within_s=left_s)
         payment = yield from look.run()
         pause_s = max(0.0, _LEAST_BETWEEN_LOOKS_S - (look.now - now))
         now = look.now

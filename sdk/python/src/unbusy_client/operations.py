@@ -43,8 +43,8 @@ _PAGE = 100
 class Operation(msgspec.Struct, Generic[T], frozen=True):
     """One thing to ask the wallet for.
 
-    `read` takes the body of a success, and raises msgspec.DecodeError when that is not what it should
-    be. `changes`: something may have been done although no answer came. `is_repeatable`: doing it
+    `read` takes the body of a success, and raises one of `problems.UNREADABLE` when that is not what
+    it should be. `changes`: something may have been done although no answer came. `is_repeatable`: doing it
     twice is the same as once, by its `key` or by its nature. `attempt_s`: how long one attempt may take.
     """
 

@@ -47,6 +47,10 @@ class Problem(msgspec.Struct, frozen=True):
     ticket: Ticket | None = None
 
 
+# What decoding raises for bytes that are not what they should be: text that is no UTF-8 and JSON
+# that is nested without an end included.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 NO_PROBLEM = Problem()
 """Nothing was said, or nothing that can be read."""
 
@@ -56,7 +60,7 @@ def read_problem(body: bytes) -> Problem:
     a part that cannot be read is left out, for the reason counts without it."""
     try:
         said: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return NO_PROBLEM
     if not isinstance(said, dict):
         return NO_PROBLEM
@@ -65,6 +69,6 @@ def read_problem(body: bytes) -> Problem:
         if field.name in said:
             try:
                 readable[field.name] = msgspec.convert(said[field.name], field.type)
-            except msgspec.ValidationError:
+            except UNREADABLE:
                 continue
     return Problem(**readable)

@@ -106,7 +106,8 @@ class SyncSteps:
         return transport.answer(response, body, time.monotonic())
 
     def _run_alone(self, step: Alone) -> Woken | Failed:
-        if not self._alone.acquire(timeout=max(0.0, step.give_up_at - time.monotonic())):
+        left_s = min(max(0.0, step.give_up_at - time.monotonic()), threading.TIMEOUT_MAX)
+        if not self._alone.acquire(timeout=left_s):
             return Failed(time.monotonic(), TimeoutError())
         try:
             self.run(step.flow)

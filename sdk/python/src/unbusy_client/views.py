@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from unbusy_client import errors
+from unbusy_client.problems import Retry
 
 T = TypeVar("T")
 
@@ -45,14 +46,6 @@ class Receipt(msgspec.Struct, frozen=True):
     at: datetime | None = None
 
 
-class Advice(msgspec.Struct, frozen=True):
-    """Whether trying once more helps, and whether under the same key."""
-
-    safe: bool = False
-    same_key: bool = True
-    after: float | None = None
-
-
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as it was when asked. `balance` is the payer's after it, and only the payer sees it."""
 
@@ -63,7 +56,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     payee: Party
     created_at: datetime
     updated_at: datetime
-    retry: Advice = Advice()
+    retry: Retry = Retry(safe=False)
     message: str = ""
     note: str = ""
     refunded: int = 0
@@ -102,7 +95,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     money: Money
     created_at: datetime
-    retry: Advice = Advice()
+    retry: Retry = Retry(safe=False)
     message: str = ""
     note: str = ""
     reason: str | None = None

@@ -15,6 +15,7 @@ from hashlib import sha256
 import msgspec
 
 from unbusy_client.errors import InvalidWebhook
+from unbusy_client.problems import UNREADABLE
 from unbusy_client.views import Happened
 
 # The standard's advice: a message that was recorded cannot be sent again after that.
@@ -52,7 +53,7 @@ class Webhooks:
             raise InvalidWebhook("sent too long ago, or one of the two clocks is wrong")
         try:
             return msgspec.structs.replace(msgspec.json.decode(body, type=Happened), id=id)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise InvalidWebhook("signed, but it cannot be read") from error
 
     def _sign(self, id: str, sent_at: str, body: bytes) -> bytes:
