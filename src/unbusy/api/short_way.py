@@ -181,7 +181,7 @@ class ShortWay:
         except TurnedAway as turned_away:
             asked.turn_away(turned_away)
             return True
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, there is another way
             # The long way finds out what it was, and says so; what comes of this one is not sent.
             exchange.disconnected = True
             _log.exception("the short way broke", path=entry.path)
