@@ -25,9 +25,14 @@ _STEP_S = 0.005
 _TICK_S = 0.1
 
 
-def gate_at(directory: Path, now: float = START_AT, *, index: int = 0, of: int = 1, options: Options = OPTIONS) -> Gate:
-    """A gate that keeps its memory in the directory."""
-    return Gate(KEY, Shared(directory / "shared", index, of), options, now)
+def gate_at(
+    directory: Path, now: float = START_AT, *, index: int = 0, of: int = 1, options: Options = OPTIONS, good: float = 0
+) -> Gate:
+    """A gate that keeps its memory in the directory; one that knows how `good` its server is, if said."""
+    shared = Shared(directory / "shared", index, of)
+    if good:
+        shared.own.good = good
+    return Gate(KEY, shared, options, now)
 
 
 def pay(gate: Gate, now: float, customer: bytes = b"anna", ticket: str | None = None, tenant: int = 1) -> Decision:

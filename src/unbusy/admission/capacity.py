@@ -35,9 +35,9 @@ MOST: Final = 1_000_000.0
 
 # Over which completions are averaged: several batches, for they complete in lumps.
 _COMPLETIONS_S: Final = 0.5
-_QUEUEING_S: Final = 0.3
+_QUEUEING_S: Final = 0.2
 # Times the target; what waits longer only means "far too long", and is to be forgotten as fast.
-_MOST_QUEUEING: Final = 10.0
+_MOST_QUEUEING: Final = 5.0
 # How far above the completions the limit may stand while nothing queues: at first, and later.
 _STARTING_GAIN: Final = 1.0
 _GAIN: Final = 0.15
@@ -108,7 +108,8 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     wanted = max(completed * max(_LEAST_PART, 1 + gain * (1 - pressure)), capacity.limit * _FALL**steps)
     binds = sample.offered >= _BINDS * capacity.limit * sample.seconds
     if pressure > 1:
-        limit = min(capacity.limit, wanted)
+        # Less than flows off, so that the queue gets shorter; after a freeze that is more than before.
+        limit = wanted
         good = _doubted(capacity.good, completed, sample.completed / sample.seconds, steps)
     else:
         limit, good = _grown(capacity, completed, wanted if binds else None, steps, is_careful=has_queued)

@@ -70,8 +70,29 @@ class Line:
     """See the module. `cells` is where it is kept: its owner's part of what gateways share."""
 
     __slots__ = (
-        "_active", "_at", "_burst", "_came", "_came_lately", "_cells", "_counted_s", "_debt", "_due_lately", "_late_at", "_offered",
-        "_overbooked", "_pace", "_position", "_rate", "_reserve", "_speed", "_ticked_at", "_told", "_told_pace", "_tokens", "demand", "end",
+        "_active",
+        "_at",
+        "_burst",
+        "_came",
+        "_came_lately",
+        "_cells",
+        "_counted_s",
+        "_debt",
+        "_due_lately",
+        "_late_at",
+        "_offered",
+        "_overbooked",
+        "_pace",
+        "_position",
+        "_rate",
+        "_reserve",
+        "_speed",
+        "_ticked_at",
+        "_tokens",
+        "_told",
+        "_told_pace",
+        "demand",
+        "end",
     )  # fmt: skip
 
     def __init__(self, cells: memoryview[float], rate: float, longest_s: float, now: float) -> None:
