@@ -38,9 +38,13 @@ _COMPLETIONS_S: Final = 0.5
 _QUEUEING_S: Final = 0.2
 # Times the target; what waits longer only means "far too long", and is to be forgotten as fast.
 _MOST_QUEUEING: Final = 5.0
-# How far above the completions the limit may stand while nothing queues: at first, and later.
+# How far above the completions the limit may stand: at first, while next to nothing queues, and near the
+# target. There it must be little, or the limit swings: target / gain is how many seconds it takes to
+# settle, and has to be longer than it takes to measure.
 _STARTING_GAIN: Final = 1.0
-_GAIN: Final = 0.15
+_FREE_GAIN: Final = 0.15
+_GAIN: Final = 0.06
+_FREE: Final = 0.05
 # What flows off at full speed is not helped by letting less in than this part of it.
 _LEAST_PART: Final = 0.7
 # The most it falls in a tenth of a second.
@@ -104,7 +108,7 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     rest_s = _at_rest(capacity, sample, queueing_s, target_s, steps)
     pressure = queueing_s / (target_s + rest_s)
     has_queued = capacity.has_queued or pressure > _MEETS
-    gain = _GAIN if has_queued else _STARTING_GAIN
+    gain = _GAIN if pressure > _FREE else _FREE_GAIN if has_queued else _STARTING_GAIN
     wanted = max(completed * max(_LEAST_PART, 1 + gain * (1 - pressure)), capacity.limit * _FALL**steps)
     binds = sample.offered >= _BINDS * capacity.limit * sample.seconds
     if pressure > 1:

@@ -34,7 +34,7 @@ from unbusy.admission.used import Used
 # How far tenants who ask for less than their part may overdraw a class between two divisions, in seconds of
 # its rate. The next one knows what they ask for, and begins even.
 _CREDIT_S: Final = 0.1
-_BURST_S: Final = 0.02
+_BURST_S: Final = 0.03
 _FEW: Final = 4.0
 _DEMAND_WEIGHT: Final = 0.2
 # Those who are told to come back are spread over this part of the longest wait.
