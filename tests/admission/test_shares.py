@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from unbusy.admission.shares import divide, water_level
+from unbusy.admission.shares import divide, reaches, water_level
 
 RATES = some.floats(0, 1e6)
 DEMANDS = some.lists(RATES, min_size=1, max_size=20)
@@ -64,3 +64,15 @@ def test_what_is_left_goes_by_order(capacity: float, demands: list[float], floor
         for n in range(short + 1, 6):
             assert shares[n] <= floors[n] * capacity + 1e-6
         assert sum(shares) == pytest.approx(capacity, abs=1e-3)
+
+
+@given(some.floats(1, 1e6), some.lists(RATES, min_size=6, max_size=6), FLOORS, some.integers(0, 5))
+def test_a_reach_is_what_one_alone_could_get(
+    capacity: float, demands: list[float], floors: list[float], place: int
+) -> None:
+    """It is the share one would have by asking for everything, and never below one's floor or one's share."""
+    reach = reaches(capacity, demands, floors)[place]
+    greedy = [*demands[:place], 10 * capacity, *demands[place + 1 :]]
+    assert reach >= divide(capacity, demands, floors)[place] - 1e-3
+    assert reach >= floors[place] * capacity
+    assert divide(capacity, greedy, floors)[place] <= reach + 1e-3

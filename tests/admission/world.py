@@ -51,6 +51,7 @@ class Asker:
     returns: bool
     ticket: str | None = None
     slot_at: float = 0.0
+    first_slot_at: float = 0.0
     moves: int = 0
     entered_at: float = -1.0
     by_ticket: bool = False
@@ -158,6 +159,7 @@ class World:
             case InLine() if asker.returns:
                 asker.moves += decision.moved_from is not None
                 asker.ticket, asker.slot_at = decision.ticket, decision.slot_at - START_AT
+                asker.first_slot_at = asker.first_slot_at or asker.slot_at
                 back_at = asker.slot_at + 0.001 + self.chance.random() * load.late_s
                 heapq.heappush(self._events, (back_at, next(self._order), load, asker))
             case Full() if asker.returns:

@@ -27,7 +27,7 @@ from unbusy.admission.decisions import ADMITTED, Admitted, Decision, Entry, Full
 from unbusy.admission.line import TOLERANCE_S, Line
 from unbusy.admission.quotas import CUSTOMER, Quota, Quotas
 from unbusy.admission.shared import PLACES, Shared, position
-from unbusy.admission.shares import divide, water_level
+from unbusy.admission.shares import reaches, water_level
 from unbusy.admission.tickets import LIFE_S, Ticket, Tickets
 from unbusy.admission.used import Used
 
@@ -318,12 +318,9 @@ class Gate:
         # What settles comes first and unasked; the others share the rest.
         left = max(capacities.LEAST, self.capacity.limit - demands[Class.settle])
         demands[Class.settle] = 0.0
-        shares = divide(left, demands, self._options.floors)
-        # Nobody asked for this part, so whoever asks next may have it.
-        spare = left - sum(shares)
-        for klass, queue, share in zip(CLASSES, self._queues, shares, strict=True):
-            # Below its floor a class may at any moment ask for more than it did.
-            queue.divide(max(share + spare, self._options.floors[klass] * left) / COSTS[klass])
+        for klass, rate in zip(CLASSES, reaches(left, demands, self._options.floors), strict=True):
+            queue = self._queues[klass]
+            queue.divide(rate / COSTS[klass])
             for line in queue.lines.values():
                 line.tick(now, queue.level)
 

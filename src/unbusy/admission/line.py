@@ -46,6 +46,8 @@ _BURST_S: Final = 0.03
 _RESERVE_S: Final = 0.05
 _DEBT_S: Final = 0.03
 _FEW: Final = 4.0
+# Who comes in a crowd of late ones is asked back after this at the earliest: asking has its price, too.
+_LATER_S: Final = 0.1
 # A wait is told by the rate of some seconds: capacity is measured and flickers.
 _TELLING_S: Final = 3.0
 # So much earlier than due one is let in: clocks and networks are not more exact.
@@ -187,7 +189,7 @@ class Line:
 
     def later(self, now: float) -> float:
         """Seconds after which a holder who was not let in will be: one after the other, at the line's rate."""
-        self._late_at = max(self._late_at, now + _DEBT_S / 2) + 1 / self._rate
+        self._late_at = max(self._late_at, now + _LATER_S) + 1 / self._rate
         return self._late_at - now
 
     def tell(self, slot_at: float) -> None:
