@@ -25,9 +25,14 @@ _STEP_S = 0.005
 _TICK_S = 0.1
 
 
-def gate_at(directory: Path, now: float = START_AT, *, index: int = 0, of: int = 1, options: Options = OPTIONS) -> Gate:
-    """A gate that keeps its memory in the directory."""
-    return Gate(KEY, Shared(directory / "shared", index, of), options, now)
+def gate_at(
+    directory: Path, now: float = START_AT, *, index: int = 0, of: int = 1, options: Options = OPTIONS, good: float = 0
+) -> Gate:
+    """A gate that keeps its memory in the directory; one that knows how `good` its server is, if said."""
+    shared = Shared(directory / "shared", index, of)
+    if good:
+        shared.own.good = good
+    return Gate(KEY, shared, options, now)
 
 
 def pay(gate: Gate, now: float, customer: bytes = b"anna", ticket: str | None = None, tenant: int = 1) -> Decision:
@@ -46,6 +51,7 @@ class Asker:
     returns: bool
     ticket: str | None = None
     slot_at: float = 0.0
+    first_slot_at: float = 0.0
     moves: int = 0
     entered_at: float = -1.0
     by_ticket: bool = False
@@ -153,6 +159,7 @@ class World:
             case InLine() if asker.returns:
                 asker.moves += decision.moved_from is not None
                 asker.ticket, asker.slot_at = decision.ticket, decision.slot_at - START_AT
+                asker.first_slot_at = asker.first_slot_at or asker.slot_at
                 back_at = asker.slot_at + 0.001 + self.chance.random() * load.late_s
                 heapq.heappush(self._events, (back_at, next(self._order), load, asker))
             case Full() if asker.returns:

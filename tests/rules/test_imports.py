@@ -26,6 +26,8 @@ BAD = [
     ("client-decides-purely", "unbusy_client/call.py", "import time"),
     ("client-decides-purely", "unbusy_client/refusals.py", "from unbusy_client import transport"),
     ("client-stands-alone", "unbusy_client/views.py", "from unbusy.reasons import Reason"),
+    ("pure-models", "unbusy/admission/line.py", "import time"),
+    ("layers", "unbusy/admission/gate.py", "from unbusy import db"),
 ]
 
 

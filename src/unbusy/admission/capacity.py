@@ -1,16 +1,18 @@
 """How much one gateway can do, found by watching it. Pure: (state, sample) to state.
 
-    completed ─▶ limit = completed · (1 + gain · (1 − queueing / target))
-                 ▲ only while the limit is what binds, or work queues too long
+    nothing queues, all of the limit is asked for ─▶ a little more, as long as completions follow
+    work queues longer than the target            ─▶ less at once, and the less the longer it lasts
+    it is over                                    ─▶ back to nine tenths of what was good, within half a second
 
 Overload is told by *queueing time*, as in WeChat's DAGOR (Zhou et al., SoCC 2018): processors may be
-idle and answers slow for other reasons, but work that waits 20 ms on average came too fast. Because
-the limit is a multiple of what was completed, it grows only while completions follow, it falls as
-fast as they do, and it settles where the mean queueing time is the target.
+idle and answers slow for other reasons, but work that waits 25 ms on average came too fast.
 
-A server that stood still says nothing about how fast it is. The last good capacity is therefore kept
-through a freeze and taken up again, at nine tenths, when work flows; one that flows more slowly than
-it did lowers it.
+Two kinds of trouble look alike at first. A machine that stands still for a moment (a slow disk, a
+neighbour) loses nothing but that moment, and most machines do so every few seconds: giving up more
+than a part of the limit for it would mean never to be at full speed. One that has become slower shows
+by completing less while work waits, for longer than a moment. So *good*, the capacity that was once
+reached, is kept through the first and doubted by the second; and a server that completes next to
+nothing is frozen, which says nothing about how fast it is.
 
 Some of the queueing is no sign of anything: where a commit takes 30 ms, work waits for the one before
 it at any rate. What is seen while little is asked for is how this machine is *at rest*, and the target
@@ -24,7 +26,7 @@ from typing import Final
 
 import msgspec
 
-TARGET_S: Final = 0.020
+TARGET_S: Final = 0.025
 
 # Cost units a second. Enough to learn from, when everything seems to stand still.
 LEAST: Final = 20.0
@@ -35,26 +37,29 @@ MOST: Final = 1_000_000.0
 
 # Over which completions are averaged: several batches, for they complete in lumps.
 _COMPLETIONS_S: Final = 0.5
-_QUEUEING_S: Final = 0.3
+_QUEUEING_S: Final = 0.2
 # Times the target; what waits longer only means "far too long", and is to be forgotten as fast.
-_MOST_QUEUEING: Final = 10.0
-# How far above the completions the limit may stand while nothing queues: at first, and later.
-_STARTING_GAIN: Final = 1.0
-_GAIN: Final = 0.15
-# What flows off at full speed is not helped by letting less in than this part of it.
-_LEAST_PART: Final = 0.7
-# The most it falls in a tenth of a second.
-_FALL: Final = 0.7
+_MOST_QUEUEING: Final = 5.0
+# How much the limit grows in a tenth of a second: before it was ever met, and since. And how far above
+# the completions it may stand then.
+_STARTING_GROWTH: Final = 0.25
+_GROWTH: Final = 0.03
+_STARTING_REACH: Final = 3.0
+_REACH: Final = 1.3
+# What it keeps in a tenth of a second in which too much queues; in the first second not less than so much
+# of what was good: most disturbances are over by then.
+_FALL: Final = 0.85
+_HOLD: Final = 0.6
+_MOMENT_S: Final = 1.0
 # Of the last good capacity, where to go on after a disturbance, and how much of the way at a time.
 _RESUME: Final = 0.9
 _RESUME_STEP: Final = 0.3
-# How fast good capacity is believed, per tenth of a second, upwards and downwards.
-_BELIEVE: Final = 0.1
-_DOUBT: Final = 0.2
+# How fast good capacity is doubted while too much queues, per tenth of a second.
+_DOUBT: Final = 0.05
 # Below this part of the good capacity completions are a standstill, not a speed.
 _STANDSTILL: Final = 0.2
-# Part of the target from which on queueing is a sign of having met the limit.
-_MEETS: Final = 0.5
+# Parts of the target: below the first the limit may grow, from there on it has been met.
+_MEETS: Final = 0.6
 # The limit binds when so much of it is asked for.
 _BINDS: Final = 0.95
 # How fast queueing at rest is believed to have grown, per tenth of a second, and how far: times the target.
@@ -83,6 +88,8 @@ class Capacity(msgspec.Struct, frozen=True):
     """Mean queueing time while little is asked for."""
     has_queued: bool = False
     """Whether it ever met its limit: from then on it grows carefully."""
+    over_s: float = 0.0
+    """For how long too much has queued."""
 
 
 def resumed(good: float) -> Capacity:
@@ -104,15 +111,17 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     rest_s = _at_rest(capacity, sample, queueing_s, target_s, steps)
     pressure = queueing_s / (target_s + rest_s)
     has_queued = capacity.has_queued or pressure > _MEETS
-    gain = _GAIN if has_queued else _STARTING_GAIN
-    wanted = max(completed * max(_LEAST_PART, 1 + gain * (1 - pressure)), capacity.limit * _FALL**steps)
     binds = sample.offered >= _BINDS * capacity.limit * sample.seconds
     if pressure > 1:
-        limit = min(capacity.limit, wanted)
-        good = _doubted(capacity.good, completed, sample.completed / sample.seconds, steps)
+        over_s = capacity.over_s + sample.seconds
+        good = _doubted(capacity.good, max(completed, sample.completed / sample.seconds), steps)
+        limit = _fallen(capacity.limit, max(completed, good), good if over_s < _MOMENT_S else 0.0, steps)
     else:
-        limit, good = _grown(capacity, completed, wanted if binds else None, steps, is_careful=has_queued)
-    return Capacity(min(max(limit, LEAST), MOST), good, completed, queueing_s, rest_s, has_queued)
+        over_s = 0.0
+        good = max(capacity.good, completed)
+        may_grow = binds and pressure < _MEETS
+        limit = _grown(capacity.limit, completed, good, steps, may_grow=may_grow, is_careful=has_queued)
+    return Capacity(min(max(limit, LEAST), MOST), good, completed, queueing_s, rest_s, has_queued, over_s)
 
 
 def _at_rest(capacity: Capacity, sample: Sample, queueing_s: float, target_s: float, steps: float) -> float:
@@ -124,27 +133,30 @@ def _at_rest(capacity: Capacity, sample: Sample, queueing_s: float, target_s: fl
     return min(capacity.rest_s, queueing_s)
 
 
-def _doubted(good: float, completed: float, just_completed: float, steps: float) -> float:
-    """Good capacity after a sample in which too much queued: lower, unless all stood still or just moves again."""
-    if just_completed < _STANDSTILL * good:
+def _doubted(good: float, completed: float, steps: float) -> float:
+    """Good capacity while too much queues: towards what is completed, unless all stands still."""
+    if completed >= good or completed < _STANDSTILL * good:
         return good
-    return good + min(0.0, max(completed, just_completed) - good) * min(1.0, _DOUBT * steps)
+    return good + (completed - good) * min(1.0, _DOUBT * steps)
+
+
+def _fallen(limit: float, most: float, held: float, steps: float) -> float:
+    """The limit while too much queues; `held` is the good capacity while it may be but a moment."""
+    return max(min(limit, most) * _FALL**steps, min(limit, _HOLD * held))
 
 
 def _grown(
-    capacity: Capacity, completed: float, wanted: float | None, steps: float, *, is_careful: bool
-) -> tuple[float, float]:
-    """Limit and good capacity after a sample in which nothing queued; `wanted` when the limit was what bound."""
-    limit, good = capacity.limit, capacity.good
-    if wanted is not None:
-        limit = wanted if is_careful else max(limit, wanted)
-        if completed > good:
-            good += (completed - good) * min(1.0, _BELIEVE * steps)
-    if limit < _RESUME * good:
+    limit: float, completed: float, good: float, steps: float, *, may_grow: bool, is_careful: bool
+) -> float:
+    """The limit while nothing queues for too long."""
+    resume = _RESUME * good
+    if limit < resume:
         # From where it was: what completes at a low limit says nothing against a higher one.
-        limit = max(limit, capacity.limit) + (_RESUME * good - capacity.limit) * min(1.0, _RESUME_STEP * steps)
-        limit = min(limit, _RESUME * good)
-    return limit, good
+        return limit + (resume - limit) * min(1.0, _RESUME_STEP * steps)
+    if not may_grow:
+        return limit
+    growth, reach = (_GROWTH, _REACH) if is_careful else (_STARTING_GROWTH, _STARTING_REACH)
+    return max(limit, min(limit * (1 + growth) ** steps, max(reach * completed, START)))
 
 
 def _averaged(before: float, sample: float, weight: float) -> float:

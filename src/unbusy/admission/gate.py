@@ -27,13 +27,14 @@ from unbusy.admission.decisions import ADMITTED, Admitted, Decision, Entry, Full
 from unbusy.admission.line import TOLERANCE_S, Line
 from unbusy.admission.quotas import CUSTOMER, Quota, Quotas
 from unbusy.admission.shared import PLACES, Shared, position
-from unbusy.admission.shares import divide, water_level
+from unbusy.admission.shares import reaches, water_level
 from unbusy.admission.tickets import LIFE_S, Ticket, Tickets
 from unbusy.admission.used import Used
 
-# How far a class may be overdrawn, in seconds of its rate, by tenants who ask for less than their part.
-_OVERDRAFT_S: Final = 0.1
-_BURST_S: Final = 0.02
+# How far tenants who ask for less than their part may overdraw a class between two divisions, in seconds of
+# its rate. The next one knows what they ask for, and begins even.
+_CREDIT_S: Final = 0.1
+_BURST_S: Final = 0.03
 _FEW: Final = 4.0
 _DEMAND_WEIGHT: Final = 0.2
 # Those who are told to come back are spread over this part of the longest wait.
@@ -80,6 +81,7 @@ class _Queue:
     def divide(self, rate: float) -> None:
         """From now on at this rate, in requests a second."""
         self.rate = rate
+        self.tokens = max(0.0, self.tokens)
         self._burst = max(_FEW, _BURST_S * rate)
         self.level = water_level(rate, [line.demand for line in self.lines.values()])
 
@@ -90,8 +92,8 @@ class _Queue:
         self.tokens = min(self._burst, self.tokens + passed * self.rate)
         if self.tokens >= 1.0:
             return True
-        # Who asks for little is not to suffer from those who ask for much: for them there is credit.
-        return line.demand * len(self.lines) < self.rate and self.tokens > -_FEW - _OVERDRAFT_S * self.rate
+        # Who asks for less than he may have is not to suffer from those who ask for more: for him there is credit.
+        return line.demand < self.level and self.tokens > -_FEW - _CREDIT_S * self.rate
 
 
 class Gate:
@@ -316,11 +318,9 @@ class Gate:
         # What settles comes first and unasked; the others share the rest.
         left = max(capacities.LEAST, self.capacity.limit - demands[Class.settle])
         demands[Class.settle] = 0.0
-        shares = divide(left, demands, self._options.floors)
-        # Nobody asked for this part, so whoever asks next may have it.
-        spare = left - sum(shares)
-        for klass, queue, share in zip(CLASSES, self._queues, shares, strict=True):
-            queue.divide((share + spare) / COSTS[klass])
+        for klass, rate in zip(CLASSES, reaches(left, demands, self._options.floors), strict=True):
+            queue = self._queues[klass]
+            queue.divide(rate / COSTS[klass])
             for line in queue.lines.values():
                 line.tick(now, queue.level)
 

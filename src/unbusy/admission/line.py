@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 import random
 from array import array
+from collections.abc import Sequence
 from typing import Final
 
 from unbusy.admission.shared import HEAD, LANES
@@ -41,10 +42,12 @@ _FRACTIONS: Final = tuple(int(f"{lane:06b}"[::-1], 2) / LANES for lane in range(
 
 # In seconds of the rate: what may come in at once after a pause, for it queues inside; how much must be
 # left over before holders who are late are not waited for; how much too many of them may come in.
-_BURST_S: Final = 0.02
+_BURST_S: Final = 0.03
 _RESERVE_S: Final = 0.05
 _DEBT_S: Final = 0.03
 _FEW: Final = 4.0
+# Who comes in a crowd of late ones is asked back after this at the earliest: asking has its price, too.
+_LATER_S: Final = 0.1
 # A wait is told by the rate of some seconds: capacity is measured and flickers.
 _TELLING_S: Final = 3.0
 # So much earlier than due one is let in: clocks and networks are not more exact.
@@ -124,8 +127,11 @@ class Line:
         """Whether a newcomer may come in now. He is counted, but takes nothing yet."""
         self._advance(now)
         self._offered += 1
-        # With places given, only what their holders leave, and they come unevenly.
-        return self._tokens >= (self._reserve if self.end > self._position else 1.0)
+        waiting = self.end - self._position
+        if waiting <= 0:
+            return self._tokens >= 1.0
+        # With places given, only what their holders leave: there is enough for them as well, or they stay away.
+        return self._tokens >= min(self._reserve, 1.0 + waiting * self._active)
 
     def enter(self) -> None:
         """A newcomer comes in."""
@@ -183,7 +189,7 @@ class Line:
 
     def later(self, now: float) -> float:
         """Seconds after which a holder who was not let in will be: one after the other, at the line's rate."""
-        self._late_at = max(self._late_at, now + _DEBT_S / 2) + 1 / self._rate
+        self._late_at = max(self._late_at, now + _LATER_S) + 1 / self._rate
         return self._late_at - now
 
     def tell(self, slot_at: float) -> None:
@@ -240,7 +246,7 @@ class Line:
         self._cells[0], self._cells[1], self._cells[2] = self._position, self._at, self._speed
 
 
-def _in_use(lanes: list[float], position: float) -> int:
+def _in_use(lanes: Sequence[float], position: float) -> int:
     """In how many lanes a place was given less than one ago: a newcomer there would have to wait."""
     least = position - 1.0
     return sum(last > least for last in lanes)

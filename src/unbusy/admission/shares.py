@@ -41,3 +41,18 @@ def divide(capacity: float, demands: Sequence[float], floors: Sequence[float]) -
         shares[place] += more
         left -= more
     return shares
+
+
+def reaches(capacity: float, demands: Sequence[float], floors: Sequence[float]) -> list[float]:
+    """What each class would get if it alone asked for everything, in the classes' order.
+
+    It is at least its floor and its share. A class that gets all it asks for may go so far at once,
+    before what there is has been divided anew.
+    """
+    shares = divide(capacity, demands, floors)
+    sure = [min(demand, floor * capacity) for demand, floor in zip(demands, floors, strict=True)]
+    # Those before it have taken theirs, those after it have only their floors for sure.
+    return [
+        max(floor * capacity, capacity - sum(shares[:place]) - sum(sure[place + 1 :]))
+        for place, floor in enumerate(floors)
+    ]
