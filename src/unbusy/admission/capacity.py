@@ -145,18 +145,14 @@ def _fallen(limit: float, most: float, held: float, steps: float) -> float:
     return max(min(limit, most) * _FALL**steps, min(limit, _HOLD * held))
 
 
-def _grown(
-    limit: float, completed: float, good: float, steps: float, *, may_grow: bool, is_careful: bool
-) -> float:
+def _grown(limit: float, completed: float, good: float, steps: float, *, may_grow: bool, is_careful: bool) -> float:
     """The limit while nothing queues for too long."""
-    resume = _RESUME * good
-    if limit < resume:
-        # From where it was: what completes at a low limit says nothing against a higher one.
-        return limit + (resume - limit) * min(1.0, _RESUME_STEP * steps)
+    # From where it was: what completes at a low limit says nothing against a higher one.
+    back = limit + max(0.0, _RESUME * good - limit) * min(1.0, _RESUME_STEP * steps)
     if not may_grow:
-        return limit
+        return back
     growth, reach = (_GROWTH, _REACH) if is_careful else (_STARTING_GROWTH, _STARTING_REACH)
-    return max(limit, min(limit * (1 + growth) ** steps, max(reach * completed, START)))
+    return max(back, min(limit * (1 + growth) ** steps, max(reach * completed, START)))
 
 
 def _averaged(before: float, sample: float, weight: float) -> float:

@@ -40,10 +40,9 @@ _HANDS: Final = tuple(tuple(_DEALER.sample(range(HEAD, HEAD + LANES), _HAND)) fo
 # The fraction of a lane's tags: its number with the bits reversed, so that lanes in use are spread evenly.
 _FRACTIONS: Final = tuple(int(f"{lane:06b}"[::-1], 2) / LANES for lane in range(LANES))
 
-# In seconds of the rate: what may come in at once after a pause, for it queues inside; how much must be
+# In seconds of the rate: what may come in at once after a pause, for it queues inside, and as much must be
 # left over before holders who are late are not waited for; how much too many of them may come in.
-_BURST_S: Final = 0.03
-_RESERVE_S: Final = 0.05
+_BURST_S: Final = 0.04
 _DEBT_S: Final = 0.03
 _FEW: Final = 4.0
 # Who comes in a crowd of late ones is asked back after this at the earliest: asking has its price, too.
@@ -88,7 +87,8 @@ class Line:
         "_pace",
         "_position",
         "_rate",
-        "_reserve",
+        "_left_over",
+        "_share",
         "_speed",
         "_ticked_at",
         "_tokens",
@@ -107,6 +107,7 @@ class Line:
         self._told = array("I", bytes(4 * _TOLD_S))
         self._counted_s = int(now) - 2
         self._overbooked = 1.0
+        self._share = 1.0
         self.demand = 0.0
         """Requests a second that asked lately to come in, newcomers and holders whose time it was."""
         self._position = _restore(cells, max(rate, _LEAST_RATE) * longest_s, now)
@@ -131,7 +132,7 @@ class Line:
         if waiting <= 0:
             return self._tokens >= 1.0
         # With places given, only what their holders leave: there is enough for them as well, or they stay away.
-        return self._tokens >= min(self._reserve, 1.0 + waiting * self._active)
+        return self._tokens >= min(self._left_over, 1.0 + waiting * self._active)
 
     def enter(self) -> None:
         """A newcomer comes in."""
@@ -216,8 +217,7 @@ class Line:
         if passed > 0:
             self._position += passed * self._speed
             tokens = self._tokens + passed * self._rate
-            most = self._reserve + 1.0 if self.end > self._position else self._burst
-            self._tokens = min(most, tokens)
+            self._tokens = min(self._burst, tokens)
 
     def _count_who_came(self, now: float, passed: float) -> None:
         kept = math.exp(-passed / _SHOW_UP_S)
@@ -230,6 +230,7 @@ class Line:
             self._told[second % _TOLD_S] = 0
             self._counted_s = second
         share = (self._came_lately + self._rate) / (self._due_lately + self._rate)
+        self._share = min(1.0, share)
         # Whom it gave out too many places, it owes: first they come in.
         is_safe = self.waits and self._tokens >= 0 and share < _NEARLY_ALL
         self._overbooked = min(_MOST_OVERBOOKED, 1 / share) if is_safe else 1.0
@@ -237,7 +238,8 @@ class Line:
     def _set_rate(self, rate: float, passed: float) -> None:
         self._rate = rate
         self._burst = max(_FEW, rate * _BURST_S)
-        self._reserve = max(_FEW, rate * _RESERVE_S)
+        # For holders, who come unevenly: for as many of them as do come.
+        self._left_over = 1.0 + self._share * (self._burst - 2.0)
         self._debt = max(_FEW, rate * _DEBT_S)
         haste = max(-_MOST_HASTE, min(_MOST_HASTE, self._tokens / (rate * _EVEN_S)))
         self._pace = rate * self._overbooked * (1 + haste)
