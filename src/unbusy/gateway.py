@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 
 from unbusy import app
-from unbusy.api import Application, Door
+from unbusy.api import MOST_CONNECTIONS, Application, Door
 from unbusy.errors import SetupError
 from unbusy.settings import Settings
 
@@ -73,7 +73,12 @@ async def _run(
     # Which process started and stopped is told by whoever starts it.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     application = await app.create(settings, url, secret)
-    config = uvicorn.Config(
+    await Server(configure(application, settings), application, started).serve(sockets=[listener])
+
+
+def configure(application: Application, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    return uvicorn.Config(
         application,
         http=application.open_door,
         ws="none",
@@ -88,7 +93,6 @@ async def _run(
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_FINISH_S,
     )
-    await _Server(config, application, started).serve(sockets=[listener])
 
 
 def _collect_garbage_rarely() -> None:
@@ -106,7 +110,7 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn, telling when it has started and that it is about to stop. With nobody to tell, it stops at once."""
 
     def __init__(self, config: uvicorn.Config, application: Application, started: Callable[[], None] | None) -> None:
@@ -125,8 +129,9 @@ class _Server(uvicorn.Server):
         """Ten times a second. Cut off those who take too long to say what they want."""
         if counter % 10 == 0:
             now = time.monotonic()
+            is_crowded = len(self.server_state.connections) > MOST_CONNECTIONS // 2
             for door in list(self.server_state.connections):
-                if isinstance(door, Door) and door.is_overdue(now):
+                if isinstance(door, Door) and door.is_overdue(now, is_crowded=is_crowded):
                     door.transport.close()
         return await super().on_tick(counter)
 

@@ -15,10 +15,9 @@ from typing import Any
 
 import httpx
 import msgspec
-import uvicorn
 from tests.payments.bank import PASSWORD, SECRET, Bank, MovableClock
 
-from unbusy import api, app, ids
+from unbusy import api, app, gateway, ids
 from unbusy.api import Principal, Role
 from unbusy.db import Database
 from unbusy.settings import Settings
@@ -132,30 +131,21 @@ def reason(answer: httpx.Response) -> tuple[int, str]:
 
 
 @asynccontextmanager
-async def serving(url: str, db: Database) -> AsyncGenerator[Site]:
-    """The application on a free port, as a gateway runs it."""
-    data = tempfile.TemporaryDirectory()
-    application = await app.create(msgspec.structs.replace(SETTINGS, data=data.name), url, SECRET)
-    config = uvicorn.Config(
-        application,
-        http=application.open_door,
-        ws="none",
-        lifespan="on",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,
-    )
-    server = uvicorn.Server(config)
-    bank = Bank(url, db, MovableClock(datetime.now(UTC)))
-    with socket.socket() as listener:
+async def serving(url: str, db: Database, settings: Settings = SETTINGS) -> AsyncGenerator[Site]:
+    """The application on a free port, as a gateway runs it. It has a data directory of its own unless one is set."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket() as listener:
+        if settings.data == SETTINGS.data:
+            settings = msgspec.structs.replace(settings, data=directory)
+        application = await app.create(settings, url, SECRET)
+        server = gateway.Server(gateway.configure(application, settings), application, lambda: None)
         listener.bind(("127.0.0.1", 0))
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.005)
+        bank = Bank(url, db, MovableClock(datetime.now(UTC)))
         site = Site(bank, application, f"http://127.0.0.1:{listener.getsockname()[1]}")
         yield site
         await site.close()
         application.close_streams()
         server.should_exit = True
         await task
-        data.cleanup()

@@ -4,7 +4,7 @@ from unbusy.api.answers import NO_HEADERS, Answer, answer_if_changed
 from unbusy.api.application import Application, create
 from unbusy.api.bodies import wrong_field
 from unbusy.api.documents import markdown as reasons_markdown
-from unbusy.api.door import Door
+from unbusy.api.door import MOST_CONNECTIONS, Door
 from unbusy.api.etags import etag
 from unbusy.api.events import Event, EventStream, Hub, LastEventId, Subscription
 from unbusy.api.gatekeeper import Gatekeeper
@@ -23,6 +23,7 @@ from unbusy.api.texts import Language, choose_language, message, reason_pages
 
 __all__ = [
     "KEY_PATTERN",
+    "MOST_CONNECTIONS",
     "NOT_CHANGED",
     "NO_HEADERS",
     "Answer",

@@ -36,6 +36,13 @@ class TooLarge(Invalid):
         super().__init__(f"the body has more than {most} bytes", field="body")
 
 
+class HeadTooLarge(Invalid):
+    """The head of a request does not end."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the head has more than {most} bytes", field="headers")
+
+
 class UnsupportedMediaType(Invalid):
     """The body is not JSON, or does not say so."""
 

@@ -7,34 +7,40 @@
 A task, an ASGI scope passed through layers and an answer sent in two messages cost more than a
 payment does. So a request that arrived whole, for a route that has a short handler, is offered to
 that handler at once; one that it does not take goes the long way as if nothing had happened.
+
+What cannot be read as HTTP, or takes too long or too much room, is told so and cut off: after the
+answers to what was asked before it, because an answer belongs to the request whose turn it is.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
+import httptools
 from litestar.types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from unbusy.admission import Admitted, Decision
+from unbusy.api import problems
 from unbusy.api import scope as scopes
-from unbusy.api.edge import Edge
+from unbusy.api.bodies import HeadTooLarge
+from unbusy.api.edge import Edge, dress
 from unbusy.api.gatekeeper import Gatekeeper
+from unbusy.errors import Invalid
 
-_MALFORMED = (
-    b'{"type":"/problems/invalid","title":"The request cannot work as it is","status":400,"detail":"This is not '
-    b'well-formed HTTP.","reason":"invalid","fix":"Correct the request and send it again.",'
-    b'"retry":{"safe":false,"same_key":true,"after":null}}'
-)
-_MALFORMED_HEAD = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-
-# How long the head of a request may take to arrive. A browser sends it in one piece.
-_HEAD_S = 10.0
+# How long the head of a request may take to arrive, and the body of one that is not let in. A browser
+# sends each in one piece.
+HEAD_S = 10.0
 # How long a connection on which nothing was ever asked is kept: balancers open some ahead.
-_FRESH_S = 75.0
+FRESH_S = 75.0
+# Bytes of a head, beyond the piece that it begins in; as much as other servers take.
+MOST_HEAD = 64 * 1024
 # More connections than this are closed as they come: each takes a file, and some 20 kB.
 MOST_CONNECTIONS = 20_000
+
+_MALFORMED = "This is not well-formed HTTP."
 
 
 class Short(Protocol):
@@ -67,6 +73,8 @@ class Exchange:
         "scope",
         "url",
     )
+
+    more_body: ClassVar[bool] = False
 
     def __init__(self, door: Door, method: bytes, body: bytes, admitted: Admitted | None, *, keep_alive: bool) -> None:
         self._door = door
@@ -104,12 +112,16 @@ class Door(HttpToolsProtocol):
         self._gatekeeper = gatekeeper
         self._admitted: Admitted | None = None
         self._refused: Decision | None = None
+        self._fields: dict[bytes, bytes] = {}
         self._body = b""
         # While the body of a request for the short way comes in; only within one piece of data.
         self._is_collecting = False
-        self._waits_since = time.monotonic()
         self._is_in_head = False
-        self._is_fresh = True
+        self._head_bytes = 0
+        # Nothing that comes is read any more.
+        self._is_over = False
+        self._patience_s = FRESH_S
+        self._waits_since = time.monotonic()
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -117,7 +129,25 @@ class Door(HttpToolsProtocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        """Parse. What breaks in our own callbacks is told as our mistake, never as the caller's."""
+        if self._is_over:
+            return
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD:
+                self._end(HeadTooLarge(MOST_HEAD))
+                return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Nobody has to do what an upgrade asks for; the request was answered as it is.
+            if rest := data[upgrade.args[0] :]:
+                self.data_received(rest)
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            self._end(cause if isinstance(cause, Exception) else error)
+        except httptools.HttpParserError:
+            self._end(Invalid(_MALFORMED))
         if self._is_collecting:
             # The rest comes later, or never: the long way knows how to wait for it.
             self._is_collecting = False
@@ -125,23 +155,34 @@ class Door(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_in_head, self._is_fresh = True, False
-        self._waits_since = time.monotonic()
+        self._is_in_head, self._head_bytes = True, 0
+        self._wait(HEAD_S)
 
     def on_headers_complete(self) -> None:
-        self._is_in_head = False
-        is_free = (self.cycle is None or self.cycle.response_complete) and not self.expect_100_continue
-        self._refused = None
-        if self._gatekeeper and not self._is_let_in(self._gatekeeper) and is_free:
+        self._is_in_head, self._head_bytes = False, 0
+        self._patience_s = math.inf
+        if self.transport.is_closing():
+            # Whoever said that the one before would be the last cannot be answered another.
+            self._is_over = True
             return
-        self._is_collecting = is_free and self._short.has(self.parser.get_method(), self.url)
+        is_free = self.cycle is None or self.cycle.response_complete
+        if self._gatekeeper and not self._is_let_in(self._gatekeeper) and is_free:
+            # Answered when its body is there, for which it has as long as for its head.
+            self._wait(HEAD_S)
+            if self.expect_100_continue:
+                self._turn_away(keep_alive=False)
+            return
+        # Not let in, but not its turn either: the edge, behind those before it, tells it so.
+        self._refused = None
+        is_whole = is_free and not self.expect_100_continue
+        self._is_collecting = is_whole and self._short.has(self.parser.get_method(), self.url)
         if self._is_collecting:
             self._body = b""
         else:
             self._begin_cycle()
 
     def on_body(self, body: bytes) -> None:
-        if self._refused:
+        if self._refused or self._is_over:
             return
         if self._is_collecting:
             self._body += body
@@ -149,13 +190,26 @@ class Door(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._is_over:
+            return
         if self._refused:
-            self._turn_away(self._refused)
+            self._turn_away(keep_alive=self._is_kept())
         elif self._is_collecting:
             self._is_collecting = False
             self._take()
         else:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn has it, without a timer for each answer: see `is_overdue`."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._is_in_head:
+            self._wait(self.timeout_keep_alive)
 
     def send(self, status: int, lines: bytes, body: bytes, *, keep_alive: bool) -> None:
         """Write an answer in one piece, and begin what waits behind it."""
@@ -165,37 +219,65 @@ class Door(HttpToolsProtocol):
             self.transport.close()
         self.on_response_complete()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words are for its log
-        """What is not HTTP is told so in our own form."""
-        self.transport.write(STATUS_LINE[400] + _MALFORMED_HEAD % len(_MALFORMED) + _MALFORMED)
-        self.transport.close()
+    def is_overdue(self, now: float, *, is_crowded: bool) -> bool:
+        """Whether the other side has taken too long to say what it wants. In a crowd nobody may take his time."""
+        patience = self._patience_s
+        if is_crowded and patience < math.inf:
+            patience = min(patience, HEAD_S)
+        return now - self._waits_since > patience
 
-    def is_overdue(self, now: float) -> bool:
-        """Whether the other side has taken too long to say what it wants."""
-        waits = now - self._waits_since
-        return (self._is_in_head and waits > _HEAD_S) or (self._is_fresh and waits > _FRESH_S)
+    def _wait(self, seconds: float) -> None:
+        """It is the other side's turn, for so long at most."""
+        self._patience_s = seconds
+        self._waits_since = time.monotonic()
 
     def _is_let_in(self, gatekeeper: Gatekeeper) -> bool:
-        """Ask the gate. What is not let in but stands behind another request is answered in its turn."""
-        decision = gatekeeper.decide(self.parser.get_method(), self.url, dict(self.headers), self.client)
+        self._fields = dict(self.headers)
+        decision = gatekeeper.decide(self.parser.get_method(), self.url, self._fields, self.client)
         scopes.leave_decision(self.scope, decision, time.monotonic())
         if isinstance(decision, Admitted):
-            self._admitted = decision
+            self._admitted, self._refused = decision, None
             return True
         self._refused = decision
         return False
 
-    def _turn_away(self, refused: Decision) -> None:
+    def _turn_away(self, *, keep_alive: bool) -> None:
         assert self._gatekeeper is not None
+        assert self._refused is not None
+        request_id = self._edge.request_id(self._fields)
+        status, lines, body = self._gatekeeper.refusal(self._refused, self._fields, request_id)
         self._refused = None
-        headers = dict(self.headers)
-        request_id = self._edge.request_id(headers)
-        keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
-        status, lines, body = self._gatekeeper.refusal(refused, headers, request_id)
-        self.send(status, lines, body, keep_alive=keep_alive)
+        self._is_over = not keep_alive
+        self.send(status, lines, b"" if self.parser.get_method() == b"HEAD" else body, keep_alive=keep_alive)
+
+    def _is_kept(self) -> bool:
+        return self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+
+    def _end(self, error: Exception) -> None:
+        """Read nothing more. Say why if it is its turn, and close when everybody before it was answered."""
+        self._is_over, self._is_collecting, self._refused = True, False, None
+        self._wait(FRESH_S)
+        cycle = self.cycle
+        if cycle and not cycle.response_complete:
+            if self.pipeline or not cycle.more_body:
+                cycle.keep_alive = False
+                return
+            # Its own handler still waits for the rest of its body, which will not come.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        scope = scopes.of_no_request(self._edge.request_id({}).decode(), self.headers or [])
+        status, headers, body = problems.sent(scope, error)
+        lines = b"".join(b"%b: %b\r\n" % header for header in dress(scope, headers))
+        self.transport.write(
+            b"".join((STATUS_LINE[status], self._default_lines(), lines, b"connection: close\r\n\r\n", body))
+        )
+        self.transport.close()
 
     def _take(self) -> None:
-        is_kept = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
+        is_kept = self._is_kept()
         exchange = Exchange(self, self.parser.get_method(), self._body, self._admitted, keep_alive=is_kept)
         before, self.cycle = self.cycle, cast("Any", exchange)
         if not self._short.take(exchange):
@@ -209,8 +291,18 @@ class Door(HttpToolsProtocol):
             super().on_body(self._body)
 
     def _begin_cycle(self) -> None:
-        self._refused = None
+        _check_url(self.url)
         super().on_headers_complete()
 
     def _default_lines(self) -> bytes:
         return b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)
+
+
+def _check_url(url: bytes) -> None:
+    """uvicorn would break on what it cannot take apart. Raises Invalid."""
+    try:
+        path = httptools.parse_url(url).path
+    except httptools.HttpParserInvalidURLError:
+        path = None
+    if not path or not path.isascii():
+        raise Invalid(_MALFORMED)

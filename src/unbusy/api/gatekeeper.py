@@ -14,6 +14,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -258,4 +259,11 @@ def _prepared(problem: Problem) -> bytes:
 
 
 def _time(at: float) -> bytes:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
+    """As people read it, rounded up to a millisecond like the ticket's own time."""
+    second, millisecond = divmod(-int(at * -1000 // 1), 1000)
+    return b"%b.%03dZ" % (_second(second), millisecond)
+
+
+@lru_cache(maxsize=2048)
+def _second(at: int) -> bytes:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()

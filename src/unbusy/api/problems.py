@@ -23,7 +23,7 @@ from litestar.types import Scope
 
 from unbusy import telemetry
 from unbusy.api.answers import Answer
-from unbusy.api.bodies import MISSING, TooLarge, UnsupportedMediaType
+from unbusy.api.bodies import MISSING, HeadTooLarge, TooLarge, UnsupportedMediaType
 from unbusy.api.rfc9457 import MEDIA_TYPE, FieldError, Problem, Retry
 from unbusy.api.scope import header, request_id
 from unbusy.api.texts import Language, choose_language, reason_pages
@@ -75,6 +75,7 @@ Handler = Callable[[litestar.Request[Any, Any, Any], Exception], Answer[Problem]
 _STATUS: dict[type[RequestError], int] = {
     Invalid: 400,
     TooLarge: 413,
+    HeadTooLarge: 431,
     UnsupportedMediaType: 415,
     InvalidRows: 422,
     Unauthenticated: 401,

@@ -24,6 +24,11 @@ def leave(scope: Scope, request_id: str, deadline: Deadline, headers: dict[bytes
     known[_HEADERS] = headers
 
 
+def of_no_request(request_id: str, headers: list[tuple[bytes, bytes]]) -> Scope:
+    """A scope for the answer to what never became a request."""
+    return cast("Scope", {"type": "http", "headers": headers, _REQUEST_ID: request_id})
+
+
 def leave_decision(scope: Scope, decision: Decision, at: float) -> None:
     """Put there what the gate decided, and when (on the monotonic clock)."""
     known = cast("dict[str, Any]", scope)
