@@ -40,15 +40,17 @@ _COMPLETIONS_S: Final = 0.5
 _QUEUEING_S: Final = 0.2
 # Times the target; what waits longer only means "far too long", and is to be forgotten as fast.
 _MOST_QUEUEING: Final = 5.0
-# How much the limit grows in a tenth of a second: before it was ever met, and since. And how far above
-# the completions it may stand then.
+# How much the limit grows in a tenth of a second: before it was ever met, and since, when nothing queues at
+# all and when nearly too much does. And how far above the completions it may stand then.
 _STARTING_GROWTH: Final = 0.25
-_GROWTH: Final = 0.03
+_GROWTH: Final = 0.12
+_LEAST_GROWTH: Final = 0.02
 _STARTING_REACH: Final = 3.0
-_REACH: Final = 1.3
-# What it keeps in a tenth of a second in which too much queues; in the first second not less than so much
-# of what was good: most disturbances are over by then.
-_FALL: Final = 0.85
+_REACH: Final = 1.5
+# What it loses in a tenth of a second for each target by which too much queues, and at most; in the first
+# second it keeps so much of what was good: most disturbances are over by then.
+_FALL: Final = 0.1
+_MOST_FALL: Final = 0.15
 _HOLD: Final = 0.6
 _MOMENT_S: Final = 1.0
 # Of the last good capacity, where to go on after a disturbance, and how much of the way at a time.
@@ -115,12 +117,13 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     if pressure > 1:
         over_s = capacity.over_s + sample.seconds
         good = _doubted(capacity.good, max(completed, sample.completed / sample.seconds), steps)
-        limit = _fallen(capacity.limit, max(completed, good), good if over_s < _MOMENT_S else 0.0, steps)
+        held = _HOLD * good if over_s < _MOMENT_S else 0.0
+        limit = _fallen(min(capacity.limit, max(completed, good)), held, pressure - 1, steps)
     else:
         over_s = 0.0
         good = max(capacity.good, completed)
-        may_grow = binds and pressure < _MEETS
-        limit = _grown(capacity.limit, completed, good, steps, may_grow=may_grow, is_careful=has_queued)
+        free = (1 - pressure / _MEETS) if binds else 0.0
+        limit = _grown(capacity.limit, completed, good, steps, free, is_careful=has_queued)
     return Capacity(min(max(limit, LEAST), MOST), good, completed, queueing_s, rest_s, has_queued, over_s)
 
 
@@ -140,18 +143,18 @@ def _doubted(good: float, completed: float, steps: float) -> float:
     return good + (completed - good) * min(1.0, _DOUBT * steps)
 
 
-def _fallen(limit: float, most: float, held: float, steps: float) -> float:
-    """The limit while too much queues; `held` is the good capacity while it may be but a moment."""
-    return max(min(limit, most) * _FALL**steps, min(limit, _HOLD * held))
+def _fallen(limit: float, held: float, excess: float, steps: float) -> float:
+    """The limit while too much queues, by `excess` targets; not below `held` while it may be but a moment."""
+    return max(limit * (1 - min(_MOST_FALL, _FALL * excess)) ** steps, min(limit, held))
 
 
-def _grown(limit: float, completed: float, good: float, steps: float, *, may_grow: bool, is_careful: bool) -> float:
-    """The limit while nothing queues for too long."""
+def _grown(limit: float, completed: float, good: float, steps: float, free: float, *, is_careful: bool) -> float:
+    """The limit while nothing queues for too long; `free` is how far it is from that, 1 is all the way."""
     # From where it was: what completes at a low limit says nothing against a higher one.
     back = limit + max(0.0, _RESUME * good - limit) * min(1.0, _RESUME_STEP * steps)
-    if not may_grow:
+    if free <= 0:
         return back
-    growth, reach = (_GROWTH, _REACH) if is_careful else (_STARTING_GROWTH, _STARTING_REACH)
+    growth, reach = (_LEAST_GROWTH + _GROWTH * free, _REACH) if is_careful else (_STARTING_GROWTH, _STARTING_REACH)
     return max(back, min(limit * (1 + growth) ** steps, max(reach * completed, START)))
 
 
