@@ -9,6 +9,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable
+from typing import cast
 
 import uvicorn
 import uvloop
@@ -75,7 +76,7 @@ async def _run(
     application = await app.create(settings, url, secret)
     config = uvicorn.Config(
         application,
-        http=application.open_door,
+        http=application.protocol,
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -125,7 +126,7 @@ class _Server(uvicorn.Server):
         """Ten times a second. Cut off those who take too long to say what they want."""
         if counter % 10 == 0:
             now = time.monotonic()
-            for door in list(self.server_state.connections):
+            for door in cast("list[object]", list(self.server_state.connections)):
                 if isinstance(door, Door) and door.is_overdue(now):
                     door.transport.close()
         return await super().on_tick(counter)

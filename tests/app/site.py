@@ -138,7 +138,7 @@ async def serving(url: str, db: Database) -> AsyncGenerator[Site]:
     application = await app.create(msgspec.structs.replace(SETTINGS, data=data.name), url, SECRET)
     config = uvicorn.Config(
         application,
-        http=application.open_door,
+        http=application.protocol,
         ws="none",
         lifespan="on",
         interface="asgi3",

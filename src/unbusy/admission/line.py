@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 import random
 from array import array
+from collections.abc import Sequence
 from typing import Final
 
 from unbusy.admission.shared import HEAD, LANES
@@ -240,7 +241,7 @@ class Line:
         self._cells[0], self._cells[1], self._cells[2] = self._position, self._at, self._speed
 
 
-def _in_use(lanes: list[float], position: float) -> int:
+def _in_use(lanes: Sequence[float], position: float) -> int:
     """In how many lanes a place was given less than one ago: a newcomer there would have to wait."""
     least = position - 1.0
     return sum(last > least for last in lanes)

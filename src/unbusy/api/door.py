@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol, cast
 
-from litestar.types import HTTPScope
+from litestar.types import HTTPScope, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from unbusy.admission import Admitted, Decision
@@ -97,6 +97,11 @@ class Exchange:
 class Door(HttpToolsProtocol):
     """One connection. `edge`, `short` and `gatekeeper` are ours, the rest is as uvicorn passes it."""
 
+    # More than uvicorn's types say: an `Exchange` too, None before the first request.
+    cycle: Any
+    # Only while the connection lasts; nobody calls us back after that.
+    parser: Any
+
     def __init__(self, edge: Edge, short: Short, gatekeeper: Gatekeeper | None, **given: Any) -> None:
         super().__init__(**given)
         self._edge = edge
@@ -178,7 +183,7 @@ class Door(HttpToolsProtocol):
     def _is_let_in(self, gatekeeper: Gatekeeper) -> bool:
         """Ask the gate. What is not let in but stands behind another request is answered in its turn."""
         decision = gatekeeper.decide(self.parser.get_method(), self.url, dict(self.headers), self.client)
-        scopes.leave_decision(self.scope, decision, time.monotonic())
+        scopes.leave_decision(cast("Scope", self.scope), decision, time.monotonic())
         if isinstance(decision, Admitted):
             self._admitted = decision
             return True
@@ -197,7 +202,7 @@ class Door(HttpToolsProtocol):
     def _take(self) -> None:
         is_kept = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
         exchange = Exchange(self, self.parser.get_method(), self._body, self._admitted, keep_alive=is_kept)
-        before, self.cycle = self.cycle, cast("Any", exchange)
+        before, self.cycle = self.cycle, exchange
         if not self._short.take(exchange):
             self.cycle = before
             self._begin_long()
