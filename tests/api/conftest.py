@@ -42,7 +42,7 @@ async def served() -> AsyncGenerator[Served]:
     hub, journal = api.Hub(), sample.Journal()
     application = sample.application(hub=hub, parts=(journal,))
     config = uvicorn.Config(
-        application, http=application.open_door, ws="none", lifespan="on", access_log=False, log_config=None
+        application, http=application.protocol, ws="none", lifespan="on", access_log=False, log_config=None
     )
     server = uvicorn.Server(config)
     with socket.socket() as listener:

@@ -14,7 +14,6 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -25,9 +24,19 @@ from schemathesis.specs.openapi.checks import (
 from tests.app.site import Person, Site, with_key
 
 from unbusy.api import Role
+from unbusy.reasons import Reason
+
+# What a gateway answers that is short of time: a machine that others use may be, with one caller too.
+SHORT_OF_TIME = {Reason.in_line, Reason.line_full}
+
+
+def not_our_mistake(_ctx: Any, response: Any, _case: Any) -> None:
+    """No 5xx but the gate's, which the description has to name as any other."""
+    assert response.status_code < 500 or response.json()["reason"] in SHORT_OF_TIME, response.text
+
 
 CHECKS: list[Any] = [
-    not_a_server_error,
+    not_our_mistake,
     status_code_conformance,
     content_type_conformance,
     response_headers_conformance,
@@ -45,7 +54,7 @@ STREAMS = {"follow_events"}
 
 @pytest.mark.parametrize("role", [Role.customer, Role.operator])
 async def test_no_answer_is_unforeseen(site: Site, role: Role) -> None:
-    """No 5xx, and no status, type, header or body that the description does not name."""
+    """No 5xx that is a mistake of ours, and no status, type, header or body that the description does not name."""
     caller, mei = await site.person("ming", 10_000, role=role), await site.person("mei", 10_000)
     description = (await caller.get("/openapi.json")).json()
     ids = await real_ids(site, caller, mei, role)

@@ -40,6 +40,9 @@ class _Nobody:
     def authenticate(self, token: str) -> Never:
         raise Unauthenticated(f"nobody knows {len(token)} characters")
 
+    def recognise(self, token: str) -> None:
+        """Nobody is known."""
+
 
 def openapi() -> str:
     """The description of the HTTP API."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -45,9 +46,13 @@ class Application:
         self._gatekeeper = gatekeeper
         self._hub = hub
 
-    def open_door(self, **given: Any) -> Door:
-        """A connection to this application, as uvicorn makes one (`Config(http=...)`)."""
-        return Door(self._edge, self._short, self._gatekeeper, **given)
+    @property
+    def protocol(self) -> type[asyncio.Protocol]:
+        """What uvicorn makes each connection to this application with (`Config(http=...)`).
+
+        It only ever calls it, with names for what it gives; a class is what its types ask for.
+        """
+        return cast("type[asyncio.Protocol]", partial(Door, self._edge, self._short, self._gatekeeper))
 
     def close_streams(self) -> None:
         """End what would otherwise go on for ever: the process is about to stop."""

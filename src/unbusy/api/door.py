@@ -19,7 +19,7 @@ import time
 from typing import Any, ClassVar, Protocol, cast
 
 import httptools
-from litestar.types import HTTPScope
+from litestar.types import HTTPScope, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from unbusy.admission import Admitted, Decision
@@ -104,6 +104,11 @@ class Exchange:
 
 class Door(HttpToolsProtocol):
     """One connection. `edge`, `short` and `gatekeeper` are ours, the rest is as uvicorn passes it."""
+
+    # More than uvicorn's types say: an `Exchange` too, None before the first request.
+    cycle: Any
+    # Only while the connection lasts; nobody calls us back after that.
+    parser: Any
 
     def __init__(self, edge: Edge, short: Short, gatekeeper: Gatekeeper | None, **given: Any) -> None:
         super().__init__(**given)
@@ -234,7 +239,7 @@ class Door(HttpToolsProtocol):
     def _is_let_in(self, gatekeeper: Gatekeeper) -> bool:
         self._fields = dict(self.headers)
         decision = gatekeeper.decide(self.parser.get_method(), self.url, self._fields, self.client)
-        scopes.leave_decision(self.scope, decision, time.monotonic())
+        scopes.leave_decision(cast("Scope", self.scope), decision, time.monotonic())
         if isinstance(decision, Admitted):
             self._admitted, self._refused = decision, None
             return True
@@ -279,7 +284,7 @@ class Door(HttpToolsProtocol):
     def _take(self) -> None:
         is_kept = self._is_kept()
         exchange = Exchange(self, self.parser.get_method(), self._body, self._admitted, keep_alive=is_kept)
-        before, self.cycle = self.cycle, cast("Any", exchange)
+        before, self.cycle = self.cycle, exchange
         if not self._short.take(exchange):
             self.cycle = before
             self._begin_long()

@@ -165,6 +165,7 @@ class ShortWay:
         return (method, url) in self._entries
 
     def take(self, exchange: Exchange) -> bool:
+        """Have its short handler take the request (`door.Short`)."""
         came_at = time.monotonic()
         scope = exchange.scope
         entry = self._entries[exchange.method, exchange.url]

@@ -148,7 +148,8 @@ class Settlement:
         payments: dict[Key, Payment] = {}
         today = now.date()
         for row in await sql.recall(tx, orders) if orders else ():
-            order = orders[row[0]]
+            number: int = row[0]
+            order = orders[number]
             if (key := _key(order)) not in profiles:
                 profiles[key] = profile = sql.profile(row, order, await self._default_limits(tx, order.asset), today)
                 profile.turn_to(today)

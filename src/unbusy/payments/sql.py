@@ -145,8 +145,7 @@ async def finish(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile
     await tx.execute(
         """
         WITH done AS (
-            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
-                   AS d (id, status, reason, balance_after, updated_at, completed_at)
+            SELECT * FROM unnest($1::payments.new_payment[])
         ), changed AS (
             UPDATE payments.payments p
                SET status = d.status, reason = d.reason, balance_after = d.balance_after,
@@ -158,7 +157,7 @@ async def finish(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile
             UPDATE payments.profiles p
                SET day = s.day, spent_this_day = s.spent_this_day,
                    month = s.month, spent_this_month = s.spent_this_month
-              FROM unnest($7::payments.spending[]) s
+              FROM unnest($2::payments.spending[]) s
              WHERE p.person_id = s.person_id AND p.asset = s.asset
         )
         INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
@@ -167,12 +166,7 @@ async def finish(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile
         SELECT payee_id, tenant_id, 'payment.completed', id, updated_at FROM changed
          WHERE status = 'completed'
         """,
-        [done.id for done in payments],
-        [done.status for done in payments],
-        [done.reason for done in payments],
-        [done.balance_after for done in payments],
-        [done.updated_at for done in payments],
-        [done.completed_at for done in payments],
+        [msgspec.structs.astuple(payment) for payment in payments],
         [_spending(profile) for profile in profiles],
     )
 
@@ -273,15 +267,9 @@ def payment(row: Row | Mapping[str, Any]) -> Payment:
     return Payment(**fields)
 
 
-def _spending(profile: Profile) -> tuple[object, ...]:
-    return (
-        profile.person_id,
-        profile.asset,
-        profile.day,
-        profile.spent_this_day,
-        profile.month,
-        profile.spent_this_month,
-    )
+def _spending(of: Profile) -> tuple[object, ...]:
+    """The fields of `payments.spending`, in its order."""
+    return of.person_id, of.asset, of.day, of.spent_this_day, of.month, of.spent_this_month
 
 
 # ── refunds ──────────────────────────────────────────────────────────────────────────────────────
@@ -308,19 +296,7 @@ async def store_refund(tx: Tx, new: Refund, payer_id: UUID) -> None:
          UNION ALL
         SELECT $14, tenant_id, 'refund.completed', id, created_at FROM stored WHERE status = 'completed'
         """,
-        new.id,
-        new.tenant_id,
-        new.payment_id,
-        new.payee_id,
-        new.amount,
-        new.asset,
-        new.note,
-        new.status,
-        new.reason,
-        new.balance_after,
-        new.key,
-        new.fingerprint,
-        new.created_at,
+        *msgspec.structs.astuple(new),
         payer_id,
     )
 
@@ -368,20 +344,7 @@ async def store_request(tx: Tx, new: MoneyRequest) -> None:
         SELECT person_id, tenant_id, 'request.' || status, id, updated_at
           FROM stored, unnest(ARRAY[requester_id, payer_id]) AS person_id
         """,
-        new.id,
-        new.tenant_id,
-        new.requester_id,
-        new.payer_id,
-        new.amount,
-        new.asset,
-        new.note,
-        new.status,
-        new.payment_id,
-        new.key,
-        new.fingerprint,
-        new.expires_at,
-        new.created_at,
-        new.updated_at,
+        *msgspec.structs.astuple(new),
     )
 
 
