@@ -174,6 +174,16 @@ class Gate:
         self._queueing_s += queueing_s
         self._finished += 1
 
+    def brake(self, klass: Class) -> None:
+        """What was let in waits too long already: nobody more until it flows, holders a little before newcomers.
+
+        The controller looks ten times a second; this is for what happens in between.
+        """
+        queue = self._queues[klass]
+        queue.tokens = min(queue.tokens, -_FEW - _CREDIT_S * queue.rate)
+        for line in queue.lines.values():
+            line.brake()
+
     # Ten times a second
 
     def tick(self, now: float, loop_lag_s: float = 0.0, pipeline_wait_s: float = 0.0) -> None:

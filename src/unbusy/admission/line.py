@@ -138,6 +138,10 @@ class Line:
         """A newcomer comes in."""
         self._tokens -= 1.0
 
+    def brake(self) -> None:
+        """Nobody comes in for a moment."""
+        self._tokens = min(self._tokens, -self._debt)
+
     def give_back(self) -> None:
         """Somebody who had come in was not served."""
         self._tokens += 1.0

@@ -79,13 +79,17 @@ def mistaken(log: Log) -> dict[str, int]:
 
 
 def punctual(log: Log, ends_s: float) -> float | None:
-    """Share of shown tickets that were served within a second of their slot. Told to come later still is not served."""
-    shown = [ask for ask in log.asks() if ask.ticket <= ends_s - PUNCTUAL_S]
-    return (
-        sum(_is_served(ask) and ask.answered <= ask.ticket + PUNCTUAL_S for ask in shown) / len(shown)
-        if shown
-        else None
-    )
+    """Share of ticket holders who came and were served within a second of the slot they were told first."""
+    first: dict[int, float] = {}
+    served: set[int] = set()
+    for ask in log.asks():
+        if math.isinf(ask.ticket):
+            continue
+        slot = first.setdefault(ask.want, ask.ticket)
+        if _is_served(ask) and ask.answered <= slot + PUNCTUAL_S:
+            served.add(ask.want)
+    due = {want for want, slot in first.items() if slot <= ends_s - PUNCTUAL_S}
+    return len(due & served) / len(due) if due else None
 
 
 def order_kept(log: Log) -> float | None:
