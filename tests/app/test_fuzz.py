@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 import hypothesis
+import msgspec
 import pytest
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -22,9 +23,10 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.app.site import Person, Site, with_key
+from tests.app.site import SETTINGS, Person, Site, serving, with_key
 
 from unbusy.api import Role
+from unbusy.db import Database
 
 CHECKS: list[Any] = [
     not_a_server_error,
@@ -41,6 +43,14 @@ EXAMPLES = int(os.environ.get("FUZZ", "12"))
 
 # A stream never ends; it has stories of its own.
 STREAMS = {"follow_events"}
+
+
+@pytest.fixture
+async def site(url: str, db: Database) -> AsyncGenerator[Site]:
+    """With the gate off: whoever tries everything at once would be told to come later, which is a 503."""
+    async with serving(url, db, msgspec.structs.replace(SETTINGS, gate="off")) as site:
+        yield site
+    assert await site.bank.findings() == []
 
 
 @pytest.mark.parametrize("role", [Role.customer, Role.operator])
