@@ -40,6 +40,8 @@ MOST_HEAD = 64 * 1024
 # More connections than this are closed as they come: each takes a file, and some 20 kB.
 MOST_CONNECTIONS = 20_000
 
+_ANNOUNCE_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
+_NO_UPGRADE = "No other protocol is spoken here, and a request that asks for one cannot have a body."
 _MALFORMED = "This is not well-formed HTTP."
 
 
@@ -170,6 +172,9 @@ class Door(HttpToolsProtocol):
             # Whoever said that the one before would be the last cannot be answered another.
             self._is_over = True
             return
+        if self.parser.should_upgrade() and any(name in _ANNOUNCE_A_BODY for name, _ in self.headers):
+            # The parser takes what follows for another protocol, so nobody can tell where the body ends.
+            raise Invalid(_NO_UPGRADE)
         is_free = self.cycle is None or self.cycle.response_complete
         if self._gatekeeper and not self._is_let_in(self._gatekeeper) and is_free:
             # Answered when its body is there, for which it has as long as for its head.
