@@ -27,14 +27,17 @@ from unbusy.settings import Settings
 class Payments:
     """Payments as one gateway makes them."""
 
-    def __init__(self, db: Database, people: People, hub: Hub, *, clock: Clock, ids: Ids, settings: Settings) -> None:
+    def __init__(
+        self, db: Database, reads: Database, people: People, hub: Hub, *, clock: Clock, ids: Ids, settings: Settings
+    ) -> None:
         self._db = db
+        self._reads = reads
         self._people = people
         self._hub = hub
         self._clock = clock
         self._ids = ids
         self._settlement = Settlement(ids=ids, settings=settings)
-        self._feed = Feed(db, hub)
+        self._feed = Feed(reads, hub)
         self._pipeline = Pipeline(
             self._settle_batch,
             batch_max=settings.batch_max,
@@ -44,7 +47,7 @@ class Payments:
         )
         # Decimals of the assets met so far.
         self.scales = dict(money.iso_scales())
-        self.promises = Promises(db, QUEUED, clock=clock, settings=settings)
+        self.promises = Promises(db, reads, QUEUED, clock=clock, settings=settings)
 
     async def start(self) -> None:
         await self._feed.start()
@@ -192,7 +195,7 @@ class Payments:
 
     async def find(self, person: Principal, payment_id: UUID) -> Payment:
         """A payment this person made or received. Raises NotFound, also for other people's."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             payment = await sql.find_payment(connection, person.person_id, payment_id)
         if payment is None:
             raise NotFound("there is no such payment")
@@ -200,7 +203,7 @@ class Payments:
 
     async def list(self, person: Principal, before: Place | None, limit: int) -> list[tuple[Payment, Place]]:
         """A person's payments, made and received, newest first, at most `limit`, each with its place."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return await sql.list_payments(connection, person.person_id, before, limit)
 
     async def wait(self, person: Principal, payment_id: UUID, seconds: float) -> Payment:
@@ -229,7 +232,7 @@ class Payments:
     async def refunds(self, person: Principal, payment_id: UUID) -> list[Refund]:
         """The refunds of a payment this person made or received, newest first."""
         await self.find(person, payment_id)
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return await sql.list_refunds(connection, payment_id)
 
     # ── cancel ───────────────────────────────────────────────────────────────────────────────

@@ -26,21 +26,22 @@ _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 class Wallets:
     """Wallets as one gateway shows them."""
 
-    def __init__(self, db: Database, people: People, *, clock: Clock) -> None:
+    def __init__(self, db: Database, reads: Database, people: People, *, clock: Clock) -> None:
         self._db = db
+        self._reads = reads
         self._people = people
         self._clock = clock
 
     async def accounts(self, person: Principal) -> list[Account]:
         """The person's accounts, one per asset; none before the first receipt."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return await ledger.wallet(connection, person.tenant_id, person.person_id)
 
     async def accounts_of(self, operator: Principal, person_id: UUID) -> list[Account]:
         """The same of somebody in the operator's tenant. Raises NotFound."""
         if await self._people.find(operator.tenant_id, person_id) is None:
             raise NotFound("there is nobody with this id")
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return await ledger.wallet(connection, operator.tenant_id, person_id)
 
     async def statement(
@@ -55,7 +56,7 @@ class Wallets:
     ) -> list[Entry]:
         """What moved the balance of one asset, newest first, at most `limit`. `before` is a running
         number. Without an account in the asset the statement is empty."""
-        async with self._db.transaction() as tx:
+        async with self._reads.transaction() as tx:
             account_id = await self._find(tx, person, asset)
             if account_id is None:
                 return []
@@ -70,13 +71,13 @@ class Wallets:
 
     async def balance_at(self, person: Principal, asset: str, at: datetime) -> int:
         """The balance at a time in the past, in minor units; 0 before there was an account."""
-        async with self._db.transaction() as tx:
+        async with self._reads.transaction() as tx:
             account_id = await self._find(tx, person, asset)
             return await ledger.balance_at(tx, account_id, _within_reach(at)) if account_id else 0
 
     async def counterparties(self, person: Principal, entries: Sequence[Entry]) -> dict[UUID, Payee | None]:
         """Whose the other side of each entry is, by its account; None for the bank's own accounts."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             accounts = await ledger.accounts(connection, list({entry.counterparty_id for entry in entries}))
         names = {id: ids.show("per", account.owner_id) for id, account in accounts.items() if account.owner_id}
         found = await self._people.resolve([(person.tenant_id, name) for name in names.values()])
