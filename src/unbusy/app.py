@@ -44,7 +44,8 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
         url, size=settings.read_pool_size, queue=settings.pool_queue, clock=clock, is_read_only=True
     )
     persons = people.People(db, reads, clock=clock, ids=ids, settings=settings, secret=secret)
-    pay = payments.Payments(db, reads, persons, hub, clock=clock, ids=ids, settings=settings)
+    purse = wallets.Wallets(db, reads, persons, clock=clock)
+    pay = payments.Payments(db, reads, persons, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed)
     views = payments.Views(persons, pay)
     polls = payments.Polls(clock)
 
@@ -70,7 +71,7 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             pay.promises,
             polls,
             batches.Batches(db, reads, persons, pay, clock=clock, ids=ids),
-            wallets.Wallets(db, reads, persons, clock=clock),
+            purse,
         ),
         probes={"database": is_ready},
         gatekeeper=gatekeeper,

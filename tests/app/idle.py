@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import msgspec
 from tests.payments.bank import SECRET, TENANT
@@ -89,8 +90,14 @@ class Crowd:
         """What each has received since it was last asked."""
         return [_received(each) for each in self._sockets]
 
-    def leave(self, count: int | None = None) -> None:
-        """So many hang up; all of them, if not said."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave(len(self._sockets))
+
+    def leave(self, count: int) -> None:
+        """So many hang up."""
         for each in self._sockets[:count]:
             each.close()
         del self._sockets[:count]

@@ -64,14 +64,21 @@ class Gateway:
         self.reads = reads
         self.clock = clock
         self.hub = Hub()
-        self.persons = people.People(db, self.reads, clock=clock, ids=self.ids, settings=settings, secret=SECRET)
+        self.persons = people.People(db, reads, clock=clock, ids=self.ids, settings=settings, secret=SECRET)
+        self.wallets = wallets.Wallets(db, reads, self.persons, clock=clock)
         self.payments = payments.Payments(
-            db, self.reads, self.persons, self.hub, clock=clock, ids=self.ids, settings=settings
+            db,
+            reads,
+            self.persons,
+            self.hub,
+            clock=clock,
+            ids=self.ids,
+            settings=settings,
+            moved=self.wallets.changed,
         )
-        self.requests = payments.Requests(db, self.reads, self.payments, clock=clock, ids=self.ids, settings=settings)
-        self.wallets = wallets.Wallets(db, self.reads, self.persons, clock=clock)
+        self.requests = payments.Requests(db, reads, self.payments, clock=clock, ids=self.ids, settings=settings)
         self.views = payments.Views(self.persons, self.payments)
-        self.events = payments.Events(self.reads, self.views)
+        self.events = payments.Events(reads, self.views)
         self._keys = itertools.count(1)
 
     def key(self) -> str:

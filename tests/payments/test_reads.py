@@ -61,4 +61,4 @@ async def test_everybody_sees_what_they_did(bank: Bank) -> None:
     for amount in range(1, 11):
         paid = await gateway.pay(ming, mei, amount)
         assert (await gateway.payments.list(ming, None, 1))[0][0].id == paid.id
-        assert (await gateway.wallets.accounts(ming))[0].posted == paid.balance_after
+        assert (await gateway.wallets.see(ming, may_be_recent=True)).accounts[0].posted == paid.balance_after

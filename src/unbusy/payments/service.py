@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -24,16 +24,31 @@ from unbusy.reasons import Reason
 from unbusy.settings import Settings
 
 
+def _nobody_asks(_: Iterable[UUID]) -> None:
+    """Instead of `moved`, where no wallets are shown."""
+
+
 class Payments:
     """Payments as one gateway makes them."""
 
     def __init__(
-        self, db: Database, reads: Database, people: People, hub: Hub, *, clock: Clock, ids: Ids, settings: Settings
+        self,
+        db: Database,
+        reads: Database,
+        people: People,
+        hub: Hub,
+        *,
+        clock: Clock,
+        ids: Ids,
+        settings: Settings,
+        moved: Callable[[Iterable[UUID]], None] = _nobody_asks,
     ) -> None:
+        """`moved` is told, after each commit and before each answer, whose payments and refunds were settled here."""
         self._db = db
         self._reads = reads
         self._people = people
         self._hub = hub
+        self._moved = moved
         self._clock = clock
         self._ids = ids
         self._settlement = Settlement(ids=ids, settings=settings)
@@ -184,7 +199,10 @@ class Payments:
         async def work(tx: Tx) -> list[Answer]:
             return await self._settlement.settle(tx, orders, self._clock.now())
 
-        answers = await self._db.run(work)
+        try:
+            answers = await self._db.run(work)
+        finally:  # what failed may have been committed all the same
+            self._moved(order.payer_id for order in orders)
         self._feed.poke()
         made = (answer[0] for answer in answers if isinstance(answer, tuple) and not answer[1])
         telemetry.count_payments((payment.status, payment.reason) for payment in made)
@@ -295,7 +313,10 @@ class Payments:
             await sql.store_refund(tx, refund, payment.payer_id)
             return refund, False
 
-        answer = await self._db.run(work, deadline)
+        try:
+            answer = await self._db.run(work, deadline)
+        finally:
+            self._moved((payee.person_id,))
         self._feed.poke()
         if not answer[1]:
             telemetry.count_payments([(f"refund_{answer[0].status}", answer[0].reason)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
@@ -15,6 +15,7 @@ from unbusy.ids import Ids
 from unbusy.ledger import Account, AccountRefusal, AccountState, Entry, NewAccount, Posted, Transfer
 from unbusy.people import Payee, People
 from unbusy.reasons import Reason
+from unbusy.wallets.recent import Recent, Seen
 
 # Makes a system account's id from what it is for, so that every process finds the same one.
 _NAMESPACE = UUID("6b1cf1a4-3c3f-5d5e-9d0e-2f6b4a7c8e10")
@@ -31,18 +32,28 @@ class Wallets:
         self._reads = reads
         self._people = people
         self._clock = clock
+        self._recent = Recent(clock)
 
-    async def accounts(self, person: Principal) -> list[Account]:
-        """The person's accounts, one per asset; none before the first receipt."""
-        async with self._reads.connection() as connection:
-            return await ledger.wallet(connection, person.tenant_id, person.person_id)
+    async def see(self, person: Principal, *, may_be_recent: bool = False) -> Seen:
+        """The person's accounts, one per asset, none before the first receipt; and when they were read.
 
-    async def accounts_of(self, operator: Principal, person_id: UUID) -> list[Account]:
-        """The same of somebody in the operator's tenant. Raises NotFound."""
+        With `may_be_recent` they may be a few seconds old, without a look at the database, but never
+        older than the person's own last payment through this gateway.
+        """
+        if may_be_recent and (recent := self._recent.get(person.person_id)):
+            return recent
+        return await self._recent.read(person.person_id, lambda: self._accounts(person.tenant_id, person.person_id))
+
+    def changed(self, person_ids: Iterable[UUID]) -> None:
+        """Money of these people was moved, and that is committed."""
+        self._recent.forget(person_ids)
+
+    async def see_of(self, operator: Principal, person_id: UUID) -> Seen:
+        """The same, as it is now, of somebody in the operator's tenant. Raises NotFound."""
         if await self._people.find(operator.tenant_id, person_id) is None:
             raise NotFound("there is nobody with this id")
-        async with self._reads.connection() as connection:
-            return await ledger.wallet(connection, operator.tenant_id, person_id)
+        now = self._clock.now()
+        return Seen(await self._accounts(operator.tenant_id, person_id), now)
 
     async def statement(
         self,
@@ -100,7 +111,14 @@ class Wallets:
                 raise Conflict(Reason.account_closed, "this account is closed for good")
             return changed
 
-        return await self._db.run(work)
+        account = await self._db.run(work)
+        if account.owner_id:
+            self.changed([account.owner_id])
+        return account
+
+    async def _accounts(self, tenant_id: int, person_id: UUID) -> list[Account]:
+        async with self._reads.connection() as connection:
+            return await ledger.wallet(connection, tenant_id, person_id)
 
     async def _find(self, tx: Tx, person: Principal, asset: str) -> UUID | None:
         key = (person.tenant_id, person.person_id, asset)
