@@ -45,7 +45,6 @@ def test_ten_thousand_streams(url: str, tmp_path: Path) -> None:
     with gateway_process(url, tmp_path, gate="off", access_token_s="3600") as gateway, Crowd(gateway.port) as crowd:
         crowd.open_streams(10_000)
         cost, share = rest(gateway, 20)
-        print(f"10,000 idle streams: {cost.memory / MB:.0f} MB, {share:.1%} of a core")
         assert cost.memory <= 300 * MB
         assert share <= MOST_CPU_AT_REST
         crowd.leave(10_000)

@@ -225,7 +225,8 @@ class _Stream:
         if self._answer.is_full and silent_s >= _MOST_SENDING_S:
             self._answer.cut()
             return
-        if silent_s >= _HEART_BEAT_S - _SWEEP_S and not self._answer.is_full:
+        # Twice: the sweep may be a whole one early, and a bit more by rounding.
+        if silent_s >= _HEART_BEAT_S - 2 * _SWEEP_S and not self._answer.is_full:
             self._tell(_HEART_BEAT)
         self._look_later()
 
