@@ -39,8 +39,13 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     ids = Ids(clock)
     hub = api.Hub()
     db = await Database.open(url, size=settings.pool_size, queue=settings.pool_queue, clock=clock)
-    persons = people.People(db, clock=clock, ids=ids, settings=settings, secret=secret)
-    pay = payments.Payments(db, persons, hub, clock=clock, ids=ids, settings=settings)
+    # Connections of their own for what only looks: no storm of reads takes one that a payment needs.
+    reads = await Database.open(
+        url, size=settings.read_pool_size, queue=settings.pool_queue, clock=clock, is_read_only=True
+    )
+    persons = people.People(db, reads, clock=clock, ids=ids, settings=settings, secret=secret)
+    purse = wallets.Wallets(db, reads, persons, clock=clock)
+    pay = payments.Payments(db, reads, persons, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed)
     views = payments.Views(persons, pay)
     polls = payments.Polls(clock)
 
@@ -60,19 +65,19 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             settings,
             persons,
             pay,
-            payments.Requests(db, pay, clock=clock, ids=ids, settings=settings),
-            payments.Events(db, views),
+            payments.Requests(db, reads, pay, clock=clock, ids=ids, settings=settings),
+            payments.Events(reads, views),
             views,
             pay.promises,
             polls,
-            batches.Batches(db, persons, pay, clock=clock, ids=ids),
-            wallets.Wallets(db, persons, clock=clock),
+            batches.Batches(db, reads, persons, pay, clock=clock, ids=ids),
+            purse,
         ),
         probes={"database": is_ready},
         gatekeeper=gatekeeper,
         short=payment_routes.SHORT,
         on_startup=(persons.start, pay.start, *([gatekeeper.start] if gatekeeper else [])),
-        on_shutdown=(*([gatekeeper.stop] if gatekeeper else []), pay.stop, persons.stop, db.close),
+        on_shutdown=(*([gatekeeper.stop] if gatekeeper else []), pay.stop, persons.stop, reads.close, db.close),
     )
 
 

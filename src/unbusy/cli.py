@@ -305,8 +305,9 @@ def _database_of_its_own(settings: Settings) -> Generator[tuple[str, Server | No
     if settings.database_url:
         yield settings.database_url, None
         return
-    # Every process of ours with its pool, and room for commands and people beside them.
-    connections = (settings.workers + 1) * settings.pool_size + 50
+    # Every process of ours with its pools, and room for commands and people beside them.
+    gateways = settings.workers * (settings.pool_size + settings.read_pool_size)
+    connections = gateways + settings.pool_size + 50
     server = Server.start(Path(settings.data), options={"max_connections": str(connections)})
     try:
         yield server.url(), server
@@ -369,7 +370,7 @@ async def _credit(settings: Settings, url: str, handle: str, amount: str, asset:
     ids = Ids(clock)
     db = await Database.open(url)
     try:
-        people = People(db, clock=clock, ids=ids, settings=settings, secret=signing_secret(settings))
+        people = People(db, db, clock=clock, ids=ids, settings=settings, secret=signing_secret(settings))
         found = await people.resolve([(_TENANT, handle)])
         if not found:
             raise SetupError(f"nobody is called {handle}")
@@ -403,7 +404,7 @@ async def _add_operator(url: str, settings: Settings, secret: bytes, about: tupl
     clock = SystemClock()
     db = await Database.open(url)
     try:
-        people = People(db, clock=clock, ids=Ids(clock), settings=settings, secret=secret)
+        people = People(db, db, clock=clock, ids=Ids(clock), settings=settings, secret=secret)
         new = NewPerson(name=name, password=password, handle=handle, email=email)
         return "@" + (await people.add_operator(_TENANT, new)).handle
     finally:

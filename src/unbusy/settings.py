@@ -77,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = "EUR"
     pool_size: Annotated[int, Meta(ge=2, le=100, description="Database connections of one process.")] = 8
+    read_pool_size: Annotated[
+        int, Meta(ge=1, le=100, description="Connections more of a gateway, for what only reads.")
+    ] = 4
     pool_queue: Annotated[
         int, Meta(ge=1, le=100_000, description="Most callers that wait for a connection in one process.")
     ] = 1_000

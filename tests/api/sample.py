@@ -137,7 +137,7 @@ async def forgotten() -> Answer[Payment]:
 async def events(request: Request, last_event_id: api.LastEventId = None) -> api.EventStream:
     journal = request.part(Journal)
     after = last_event_id or str(len(journal.events))
-    return api.EventStream(request, request.part(api.Hub), journal.read, after=after)
+    return api.EventStream(request, journal.read, after=after)
 
 
 @get("/broken", opt=allow(Role.anyone))

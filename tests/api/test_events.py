@@ -13,7 +13,7 @@ from tests.api import sample
 from tests.api.conftest import CUSTOMER, Served
 
 from unbusy.api import Event, Hub
-from unbusy.api import events as module
+from unbusy.api import streams as module
 from unbusy.errors import QuotaExceeded
 
 SOMEBODY = UUID(int=1)
@@ -141,15 +141,15 @@ class TestStream:
         """The stream ends whole, so that the reader comes back and resumes."""
         async with stream(served) as client:
             reading = asyncio.create_task(client.get("/events"))
-            await _until(lambda: sample.PERSON in served.hub._subscriptions)  # pyright: ignore[reportPrivateUsage] - looks inside
+            await _until(lambda: sample.PERSON in served.hub._listeners)  # pyright: ignore[reportPrivateUsage] - looks inside
             served.hub.close()
             assert (await reading).status_code == 200
 
     async def test_forgets_a_reader_who_left(self, served: Served) -> None:
         """Nothing waits for somebody who has gone."""
         async with stream(served) as client, client.stream("GET", "/events"):
-            await _until(lambda: bool(served.hub._subscriptions))  # pyright: ignore[reportPrivateUsage] - looks inside
-        await _until(lambda: not served.hub._subscriptions)  # pyright: ignore[reportPrivateUsage] - looks inside
+            await _until(lambda: bool(served.hub._listeners))  # pyright: ignore[reportPrivateUsage] - looks inside
+        await _until(lambda: not served.hub._listeners)  # pyright: ignore[reportPrivateUsage] - looks inside
 
 
 def test_an_event_cannot_be_split() -> None:

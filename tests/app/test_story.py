@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from tests.app.site import Person, Site, reason, with_key
 from tests.payments.bank import PASSWORD
 
@@ -19,9 +21,9 @@ async def joined(site: Site, name: str) -> Person:
 async def test_from_signing_up_to_signing_out(site: Site) -> None:
     """Join, be credited, pay, read the receipt and the statement, refund, ask, be paid, leave."""
     ming, mei = await joined(site, "ming"), await joined(site, "mei")
-    assert (await ming.get("/v1/wallet")).json() == {
-        "accounts": [{"asset": "EUR", "posted": 0, "held": 0, "available": 0, "state": "open", "id": None}]
-    }
+    wallet = (await ming.get("/v1/wallet")).json()
+    assert wallet["accounts"] == [{"asset": "EUR", "posted": 0, "held": 0, "available": 0, "state": "open", "id": None}]
+    assert abs(datetime.fromisoformat(wallet["as_of"]) - datetime.now(UTC)) < timedelta(seconds=10)
     await site.bank.credit(site.principal(ming), 100_00)
 
     paid = await ming.pay("@mei", 12_50)

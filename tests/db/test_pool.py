@@ -193,3 +193,13 @@ async def test_gateways_cannot_change_a_table(db: Database) -> None:
     """The role we work under owns nothing."""
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await db.run(lambda tx: tx.execute("DROP TABLE tenants.tenants"))
+
+
+async def test_connections_for_reads_only_read(url: str) -> None:
+    """What was opened for reading cannot write, whoever tries."""
+    reads = await Database.open(url, size=1, is_read_only=True)
+    async with reads.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM ledger.assets") is not None
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute("DELETE FROM people.sessions")
+    await reads.close()

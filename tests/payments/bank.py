@@ -58,17 +58,27 @@ class MovableClock:
 class Gateway:
     """What one gateway process has, with verbs short enough for a story."""
 
-    def __init__(self, db: Database, clock: MovableClock, settings: Settings) -> None:
+    def __init__(self, db: Database, reads: Database, clock: MovableClock, settings: Settings) -> None:
         self.ids = Ids(clock)
         self.db = db
+        self.reads = reads
         self.clock = clock
         self.hub = Hub()
-        self.persons = people.People(db, clock=clock, ids=self.ids, settings=settings, secret=SECRET)
-        self.payments = payments.Payments(db, self.persons, self.hub, clock=clock, ids=self.ids, settings=settings)
-        self.requests = payments.Requests(db, self.payments, clock=clock, ids=self.ids, settings=settings)
-        self.wallets = wallets.Wallets(db, self.persons, clock=clock)
+        self.persons = people.People(db, reads, clock=clock, ids=self.ids, settings=settings, secret=SECRET)
+        self.wallets = wallets.Wallets(db, reads, self.persons, clock=clock)
+        self.payments = payments.Payments(
+            db,
+            reads,
+            self.persons,
+            self.hub,
+            clock=clock,
+            ids=self.ids,
+            settings=settings,
+            moved=self.wallets.changed,
+        )
+        self.requests = payments.Requests(db, reads, self.payments, clock=clock, ids=self.ids, settings=settings)
         self.views = payments.Views(self.persons, self.payments)
-        self.events = payments.Events(db, self.views)
+        self.events = payments.Events(reads, self.views)
         self._keys = itertools.count(1)
 
     def key(self) -> str:
@@ -152,15 +162,24 @@ class Bank:
         self.clock = clock or MovableClock()
         self.ids = Ids(self.clock)
         self._gateways: list[Gateway] = []
+        self._reads: Database | None = None
         self.worker = self.new_worker()
 
-    async def gateway(self, db: Database | None = None, **settings: object) -> Gateway:
+    async def gateway(
+        self, db: Database | None = None, *, reads: Database | None = None, **settings: object
+    ) -> Gateway:
         """A gateway more, with its pipeline running."""
         chosen = Settings(**settings)  # pyright: ignore[reportArgumentType] - named by the test
-        gateway = Gateway(db or self.db, self.clock, chosen)
+        gateway = Gateway(db or self.db, reads or db or await self._open_reads(), self.clock, chosen)
         await gateway.payments.start()
         self._gateways.append(gateway)
         return gateway
+
+    async def _open_reads(self) -> Database:
+        """The connections over which its gateways can only look."""
+        if self._reads is None:
+            self._reads = await Database.open(self.url, size=2, is_read_only=True)
+        return self._reads
 
     async def person(
         self, name: str, eur: int = 0, *, role: Role = Role.customer, tenant_id: int = TENANT, **other: int
@@ -249,6 +268,9 @@ class Bank:
             await gateway.payments.stop()
             await gateway.persons.stop()
         self._gateways.clear()
+        if self._reads:
+            await self._reads.close()
+            self._reads = None
 
     async def findings(self) -> list[Finding]:
         return await findings(self.url)

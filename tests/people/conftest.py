@@ -27,7 +27,7 @@ async def make_people(db: Database, clock: ManualClock) -> AsyncGenerator[MakePe
     made: list[People] = []
 
     def make() -> People:
-        made.append(People(db, clock=clock, ids=Ids(clock), settings=Settings(), secret=SECRET, cost=CHEAP))
+        made.append(People(db, db, clock=clock, ids=Ids(clock), settings=Settings(), secret=SECRET, cost=CHEAP))
         return made[-1]
 
     yield make

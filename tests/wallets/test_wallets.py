@@ -24,9 +24,9 @@ async def operator(bank: Bank) -> Principal:
 
 async def test_one_account_per_asset(bank: Bank, gateway: Gateway, ming: Principal) -> None:
     """A wallet shows every asset once; somebody who never received anything has none."""
-    accounts = await gateway.wallets.accounts(ming)
+    accounts = (await gateway.wallets.see(ming)).accounts
     assert {account.asset: account.available for account in accounts} == {"EUR": 100, "JPY": 500}
-    assert await gateway.wallets.accounts(await bank.person("mei")) == []
+    assert (await gateway.wallets.see(await bank.person("mei"))).accounts == []
 
 
 async def test_credits_come_from_the_reserve(bank: Bank, ming: Principal) -> None:
@@ -111,7 +111,7 @@ async def test_other_tenants_are_not_there(bank: Bank, gateway: Gateway, ming: P
     for attempt in (
         gateway.wallets.set_state(stranger, account.id, AccountState.frozen),
         gateway.wallets.set_state(stranger, somebody_else(account.id), AccountState.frozen),
-        gateway.wallets.accounts_of(stranger, ming.person_id),
+        gateway.wallets.see_of(stranger, ming.person_id),
     ):
         with pytest.raises(NotFound):
             await attempt

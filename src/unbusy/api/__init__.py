@@ -6,7 +6,7 @@ from unbusy.api.bodies import wrong_field
 from unbusy.api.documents import markdown as reasons_markdown
 from unbusy.api.door import MOST_CONNECTIONS, Door
 from unbusy.api.etags import etag
-from unbusy.api.events import Event, EventStream, Hub, LastEventId, Subscription
+from unbusy.api.events import Event, Hub, LastEventId, Subscription
 from unbusy.api.gatekeeper import Gatekeeper
 from unbusy.api.health import Probe
 from unbusy.api.idempotency import PATTERN as KEY_PATTERN
@@ -19,6 +19,7 @@ from unbusy.api.problems import retry
 from unbusy.api.requests import Request
 from unbusy.api.rfc9457 import FieldError, Problem, Retry
 from unbusy.api.short_way import Asked
+from unbusy.api.streams import EventStream
 from unbusy.api.texts import Language, choose_language, message, reason_pages
 
 __all__ = [

@@ -26,6 +26,7 @@ from unbusy.api.principals import Authenticator, guard
 from unbusy.api.problems import exception_handlers
 from unbusy.api.requests import PARTS, Request
 from unbusy.api.short_way import ShortHandler, ShortWay
+from unbusy.api.streams import Streams
 from unbusy.clock import Clock
 from unbusy.settings import Settings
 
@@ -83,7 +84,12 @@ def create(
     `probes`, by name, are what `/readyz` asks, `short` the short handlers (`short_way`).
     Without a `gatekeeper` everybody is let in. Start-up runs in the order given, shut-down too.
     """
-    own_parts: dict[type, object] = {Clock: clock, Hub: hub, Probes: Probes(probes or {}), Gatekeeper: gatekeeper}
+    own_parts: dict[type, object] = {
+        Clock: clock,
+        Streams: Streams(hub, clock),
+        Probes: Probes(probes or {}),
+        Gatekeeper: gatekeeper,
+    }
     litestar = Litestar(
         [*handlers, *health.HANDLERS, *documents.HANDLERS, *openapi.HANDLERS],
         request_class=Request,
@@ -132,8 +138,9 @@ def _check_guarded(litestar: Litestar) -> None:
 
 
 @asynccontextmanager
-async def _watching(_litestar: Any) -> AsyncGenerator[None]:
-    tasks = [asyncio.create_task(telemetry.watch_loop()), asyncio.create_task(bodies.sweep())]
+async def _watching(litestar: Litestar) -> AsyncGenerator[None]:
+    streams: Streams = litestar.state[PARTS][Streams]
+    tasks = [asyncio.create_task(each) for each in (telemetry.watch_loop(), bodies.sweep(), streams.sweep())]
     try:
         yield
     finally:

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from typing import Any, ClassVar, Protocol, cast
 
 import httptools
 from litestar.types import HTTPScope, Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from unbusy.admission import Admitted, Decision
 from unbusy.api import problems
@@ -104,6 +105,58 @@ class Exchange:
             self._door.send(status, lines, body, keep_alive=self.keep_alive)
 
 
+class OpenAnswer:
+    """An answer that goes on when its request's task has ended: of all that, this is left, and the connection.
+
+    As an `Exchange` does, it stands where uvicorn keeps the request that is under way.
+    """
+
+    __slots__ = ("_door", "_holder", "disconnected", "keep_alive", "response_complete")
+
+    more_body: ClassVar[bool] = False
+
+    def __init__(self, door: Door, holder: scopes.Holder, *, keep_alive: bool) -> None:
+        self._door = door
+        self._holder: scopes.Holder | None = holder
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_complete = False
+
+    @property
+    def message_event(self) -> OpenAnswer:
+        """See `Exchange.message_event`."""
+        return self
+
+    def set(self) -> None:
+        """See `message_event`."""
+
+    @property
+    def is_full(self) -> bool:
+        return self._door.flow.write_paused
+
+    def write(self, body: bytes) -> None:
+        if self._holder:
+            self._door.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+
+    def end(self) -> None:
+        if self._holder:
+            self._holder = None
+            self._door.close_open(self, is_kept=self.keep_alive)
+
+    def cut(self) -> None:
+        self._door.transport.abort()
+
+    def drained(self) -> None:
+        if self._holder:
+            self._holder.drained()
+
+    def lost(self) -> None:
+        holder, self._holder = self._holder, None
+        self.disconnected = True
+        if holder:
+            holder.lost()
+
+
 class Door(HttpToolsProtocol):
     """One connection. `edge`, `short` and `gatekeeper` are ours, the rest is as uvicorn passes it."""
 
@@ -121,6 +174,7 @@ class Door(HttpToolsProtocol):
         self._refused: Decision | None = None
         self._fields: dict[bytes, bytes] = {}
         self._body = b""
+        self._open: OpenAnswer | None = None
         # While the body of a request for the short way comes in; only within one piece of data.
         self._is_collecting = False
         self._is_in_head = False
@@ -134,6 +188,17 @@ class Door(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._open:
+            self._open.lost()
+            self._open = None
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._open:
+            self._open.drained()
 
     def data_received(self, data: bytes) -> None:
         """Parse. What breaks in our own callbacks is told as our mistake, never as the caller's."""
@@ -192,7 +257,7 @@ class Door(HttpToolsProtocol):
             self._begin_cycle()
 
     def on_body(self, body: bytes) -> None:
-        if self._refused or self._is_over:
+        if self._refused or self._is_over or isinstance(self.cycle, OpenAnswer):
             return
         if self._is_collecting:
             self._body += body
@@ -207,7 +272,7 @@ class Door(HttpToolsProtocol):
         elif self._is_collecting:
             self._is_collecting = False
             self._take()
-        else:
+        elif not isinstance(self.cycle, OpenAnswer):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -226,6 +291,27 @@ class Door(HttpToolsProtocol):
         end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
         self.transport.write(b"".join((STATUS_LINE[status], self._default_lines(), lines, end, body)))
         if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def hold_open(self, cycle: RequestResponseCycle, holder: scopes.Holder) -> OpenAnswer:
+        """Take over from uvicorn the answer whose head has been sent, and let go of its request."""
+        answer = self._open = OpenAnswer(self, holder, keep_alive=cycle.keep_alive)
+        is_gone = cycle.disconnected
+        cycle.response_complete = True
+        if self.cycle is cycle:
+            self.cycle = cast("Any", answer)
+            self.scope, self.headers, self.url = cast("Any", None), [], b""
+        if is_gone:
+            self.loop.call_soon(answer.lost)
+        return answer
+
+    def close_open(self, answer: OpenAnswer, *, is_kept: bool) -> None:
+        """The answer that was held open is whole."""
+        self._open = None
+        answer.response_complete = True
+        self.transport.write(b"0\r\n\r\n")
+        if not is_kept:
             self.transport.close()
         self.on_response_complete()
 
@@ -303,6 +389,7 @@ class Door(HttpToolsProtocol):
     def _begin_cycle(self) -> None:
         _check_url(self.url)
         super().on_headers_complete()
+        scopes.leave_way_to_hold_open(self.scope, partial(self.hold_open, self.cycle))
 
     def _default_lines(self) -> bytes:
         return b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)

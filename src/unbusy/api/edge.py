@@ -86,6 +86,7 @@ class Edge:
             await self._pass_gate(scope, receive, answer, began)
         except Exception as error:  # noqa: BLE001 - the last line of defence
             await _apologise(scope, answer, error)
+        scopes.take_back_way_to_hold_open(scope)
         route = cast("dict[str, Any]", scope).get("path_template", "unknown")
         self.measure(scope["method"], route, answer.status, time.monotonic() - began)
 

@@ -47,6 +47,12 @@ class Request(litestar.Request[Any, Any, Any]):
             gatekeeper.look_at_payee(decision, self.principal, payee)
 
     @property
+    def is_short_of_reads(self) -> bool:
+        """Whether more is to be read than can be: time to answer from memory."""
+        gatekeeper = self.app.state[PARTS].get(Gatekeeper)
+        return gatekeeper is not None and gatekeeper.is_short_of_reads
+
+    @property
     def language(self) -> Language:
         """The language to answer people in, as `Accept-Language` asks."""
         return choose_language(scope.header(self.scope, b"accept-language"))

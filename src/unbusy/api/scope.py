@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 from litestar.types import Scope
 
@@ -14,6 +15,40 @@ _DEADLINE = "unbusy.deadline"
 _HEADERS = "unbusy.headers"
 _DECISION = "unbusy.decision"
 _DECIDED_AT = "unbusy.decided_at"
+_HOLD_OPEN = "unbusy.hold_open"
+
+
+class OpenAnswer(Protocol):
+    """An answer whose head has been sent, and whose body goes on."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader has yet to take what was written."""
+        ...
+
+    def write(self, body: bytes) -> None:
+        """Send more of it. What is sent after its reader has gone is lost."""
+        ...
+
+    def end(self) -> None:
+        """It is whole."""
+        ...
+
+    def cut(self) -> None:
+        """Hang up at once."""
+        ...
+
+
+class Holder(Protocol):
+    """Who holds an answer open, and is told about its reader."""
+
+    def drained(self) -> None:
+        """It took what had been written: there is room for more."""
+        ...
+
+    def lost(self) -> None:
+        """It has gone."""
+        ...
 
 
 def leave(scope: Scope, request_id: str, deadline: Deadline, headers: dict[bytes, bytes]) -> None:
@@ -44,6 +79,24 @@ def decision(scope: Scope) -> Decision | None:
 def decided_at(scope: Scope) -> float:
     """When the gate decided."""
     return cast("dict[str, Any]", scope)[_DECIDED_AT]
+
+
+def leave_way_to_hold_open(scope: Scope, way: Callable[[Holder], OpenAnswer]) -> None:
+    """Put there how the answer to this request is held open."""
+    cast("dict[str, Any]", scope)[_HOLD_OPEN] = way
+
+
+def hold_open(scope: Scope, holder: Holder) -> OpenAnswer:
+    """Take the answer, whose head has been sent, over from the request's task, which may end then.
+
+    Only where requests come through the door.
+    """
+    return cast("dict[str, Any]", scope)[_HOLD_OPEN](holder)
+
+
+def take_back_way_to_hold_open(scope: Scope) -> None:
+    """The request is done. What hangs together in a circle would else wait for the garbage collector."""
+    cast("dict[str, Any]", scope).pop(_HOLD_OPEN, None)
 
 
 def request_id(scope: Scope) -> str:

@@ -38,8 +38,9 @@ class Standing(NamedTuple):
 class Batches:
     """Batches as one gateway takes them."""
 
-    def __init__(self, db: Database, people: People, pay: Payments, *, clock: Clock, ids: Ids) -> None:
+    def __init__(self, db: Database, reads: Database, people: People, pay: Payments, *, clock: Clock, ids: Ids) -> None:
         self._db = db
+        self._reads = reads
         self._people = people
         self._payments = pay
         self._clock = clock
@@ -76,7 +77,7 @@ class Batches:
 
     async def find(self, payer: Principal, batch_id: UUID) -> Batch:
         """A batch this person sent. Raises NotFound, also for other people's."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             batch = await sql.find_batch(connection, payer.person_id, batch_id)
         if batch is None:
             raise NotFound("there is no such batch")
@@ -84,7 +85,7 @@ class Batches:
 
     async def standing(self, batch: Batch) -> Standing:
         """How many of its payments have which status. Reads every row of it."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return Standing(*await sql.count(connection, batch.id))
 
     def expected_at(self, standing: Standing) -> datetime | None:
@@ -93,7 +94,7 @@ class Batches:
 
     async def report(self, batch: Batch, after: int, limit: int) -> list[Reported]:
         """Its rows behind a line, in the file's order, at most `limit`."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return await sql.report(connection, batch.id, after, limit)
 
     async def _look_up(self, payer: Principal, upload: Upload) -> tuple[list[tuple[Good, UUID]], list[Bad]]:

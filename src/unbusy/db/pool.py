@@ -104,13 +104,17 @@ class Database:
         queue: int = 1_000,
         role: str | None = APP_ROLE,
         clock: Clock | None = None,
+        is_read_only: bool = False,
     ) -> Database:
         """Connect; or be ready to, when the server is away just now.
 
         `size` is the most connections at once, `queue` the most callers waiting for one. `role`
-        is what the connections may do; None keeps the rights of the URL's own user.
+        is what the connections may do; None keeps the rights of the URL's own user. With
+        `is_read_only` nothing can be written over them.
         """
         session = {"application_name": "unbusy", "timezone": "UTC"} | ({"role": role} if role else {})
+        if is_read_only:
+            session["default_transaction_read_only"] = "on"
         pool = await asyncpg.create_pool(
             url,
             min_size=0,

@@ -52,8 +52,8 @@ class Happened(msgspec.Struct, frozen=True, omit_defaults=True):
 class Events:
     """Reads people's events. An event's id is `transaction-number`, its place in the stream."""
 
-    def __init__(self, db: Database, views: Views) -> None:
-        self._db = db
+    def __init__(self, reads: Database, views: Views) -> None:
+        self._reads = reads
         self._views = views
 
     async def place(self, last_event_id: str | None) -> str:
@@ -62,13 +62,13 @@ class Events:
         if last_event_id is not None:
             _read_place(last_event_id)
             return last_event_id
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             # Right before all that the transactions from the horizon on will write.
             return f"{await sql.horizon(connection) - 1}-{_LAST_NUMBER}"
 
     async def after(self, person: Principal, place: str, language: Language) -> Sequence[api.Event]:
         """The person's next events behind a place, oldest first, at most a hundred."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             events = await sql.events_after(connection, person.person_id, _read_place(place), _MOST_AT_ONCE)
             subjects = await self._subjects(connection, events, person, language) if events else {}
         return [_show(event, subjects) for event in events]

@@ -28,8 +28,8 @@ _REST_S = 0.02
 class Feed:
     """Follows the events of all people, and wakes the subscriptions of this process."""
 
-    def __init__(self, db: Database, hub: Hub) -> None:
-        self._db = db
+    def __init__(self, reads: Database, hub: Hub) -> None:
+        self._reads = reads
         self._hub = hub
         self._poked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -64,11 +64,11 @@ class Feed:
 
     async def _look(self, seen: int | None) -> int:
         """Wake whom something happened to since `seen`; gives how far has been seen now."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             horizon = await sql.horizon(connection)
             # Asked after the horizon was taken: who subscribes later reads for itself, and sees
             # all that lies below it.
-            if self._hub.is_empty:
+            if self._hub.is_empty or horizon == seen:
                 return horizon
             if seen is None:
                 self._hub.wake_everybody()

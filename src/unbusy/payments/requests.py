@@ -22,8 +22,11 @@ from unbusy.settings import Settings
 class Requests:
     """Requests for money as one gateway handles them."""
 
-    def __init__(self, db: Database, payments: Payments, *, clock: Clock, ids: Ids, settings: Settings) -> None:
+    def __init__(
+        self, db: Database, reads: Database, payments: Payments, *, clock: Clock, ids: Ids, settings: Settings
+    ) -> None:
         self._db = db
+        self._reads = reads
         self._payments = payments
         self._clock = clock
         self._ids = ids
@@ -79,15 +82,11 @@ class Requests:
 
     async def find(self, person: Principal, request_id: UUID) -> MoneyRequest:
         """A request this person made or was asked with. Raises NotFound, also for other people's."""
-        async with self._db.connection() as connection:
-            found = await sql.find_request(connection, person.person_id, request_id)
-        if found is None:
-            raise NotFound("there is no such request")
-        return found
+        return await _find(self._reads, person, request_id)
 
     async def list(self, person: Principal, before: UUID | None, limit: int) -> list[MoneyRequest]:
         """A person's requests, made and received, newest first, at most `limit`, older than `before`."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return await sql.list_requests(connection, person.person_id, before, limit)
 
     async def pay(
@@ -95,7 +94,7 @@ class Requests:
     ) -> tuple[Payment, bool]:
         """Pay what was asked for; as `Payments.pay`. A request is paid once: when it is open no more
         this raises Conflict, and a payment that was declined leaves it open."""
-        request = await self.find(payer, request_id)
+        request = await _find(self._db, payer, request_id)
         if request.payer_id != payer.person_id:
             raise Forbidden("only the person who was asked can pay a request")
         order = Order(
@@ -139,6 +138,14 @@ class Requests:
             return msgspec.structs.replace(request, status=status, updated_at=now)
 
         return await self._db.run(work, deadline)
+
+
+async def _find(db: Database, person: Principal, request_id: UUID) -> MoneyRequest:
+    async with db.connection() as connection:
+        found = await sql.find_request(connection, person.person_id, request_id)
+    if found is None:
+        raise NotFound("there is no such request")
+    return found
 
 
 async def expire_requests(tx: Tx, now: datetime, limit: int) -> int:

@@ -22,7 +22,6 @@ from unbusy.api import (
     Cursors,
     Event,
     EventStream,
-    Hub,
     IdempotencyKey,
     LastEventId,
     Limit,
@@ -325,7 +324,7 @@ async def follow_events(request: Request, last_event_id: LastEventId = None) -> 
     async def read(after: str) -> Sequence[Event]:
         return [greeting.pop()] if greeting else await events.after(viewer, after, language)
 
-    return EventStream(request, request.part(Hub), read, after=begin)
+    return EventStream(request, read, after=begin)
 
 
 HANDLERS = (

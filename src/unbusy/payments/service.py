@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -24,17 +24,35 @@ from unbusy.reasons import Reason
 from unbusy.settings import Settings
 
 
+def _nobody_asks(_: Iterable[UUID]) -> None:
+    """Instead of `moved`, where no wallets are shown."""
+
+
 class Payments:
     """Payments as one gateway makes them."""
 
-    def __init__(self, db: Database, people: People, hub: Hub, *, clock: Clock, ids: Ids, settings: Settings) -> None:
+    def __init__(
+        self,
+        db: Database,
+        reads: Database,
+        people: People,
+        hub: Hub,
+        *,
+        clock: Clock,
+        ids: Ids,
+        settings: Settings,
+        moved: Callable[[Iterable[UUID]], None] = _nobody_asks,
+    ) -> None:
+        """`moved` is told, after each commit and before each answer, whose payments and refunds were settled here."""
         self._db = db
+        self._reads = reads
         self._people = people
         self._hub = hub
+        self._moved = moved
         self._clock = clock
         self._ids = ids
         self._settlement = Settlement(ids=ids, settings=settings)
-        self._feed = Feed(db, hub)
+        self._feed = Feed(reads, hub)
         self._pipeline = Pipeline(
             self._settle_batch,
             batch_max=settings.batch_max,
@@ -44,7 +62,7 @@ class Payments:
         )
         # Decimals of the assets met so far.
         self.scales = dict(money.iso_scales())
-        self.promises = Promises(db, QUEUED, clock=clock, settings=settings)
+        self.promises = Promises(db, reads, QUEUED, clock=clock, settings=settings)
 
     async def start(self) -> None:
         await self._feed.start()
@@ -181,7 +199,10 @@ class Payments:
         async def work(tx: Tx) -> list[Answer]:
             return await self._settlement.settle(tx, orders, self._clock.now())
 
-        answers = await self._db.run(work)
+        try:
+            answers = await self._db.run(work)
+        finally:  # what failed may have been committed all the same
+            self._moved(order.payer_id for order in orders)
         self._feed.poke()
         made = (answer[0] for answer in answers if isinstance(answer, tuple) and not answer[1])
         telemetry.count_payments((payment.status, payment.reason) for payment in made)
@@ -192,7 +213,7 @@ class Payments:
 
     async def find(self, person: Principal, payment_id: UUID) -> Payment:
         """A payment this person made or received. Raises NotFound, also for other people's."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             payment = await sql.find_payment(connection, person.person_id, payment_id)
         if payment is None:
             raise NotFound("there is no such payment")
@@ -200,7 +221,7 @@ class Payments:
 
     async def list(self, person: Principal, before: Place | None, limit: int) -> list[tuple[Payment, Place]]:
         """A person's payments, made and received, newest first, at most `limit`, each with its place."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return await sql.list_payments(connection, person.person_id, before, limit)
 
     async def wait(self, person: Principal, payment_id: UUID, seconds: float) -> Payment:
@@ -229,7 +250,7 @@ class Payments:
     async def refunds(self, person: Principal, payment_id: UUID) -> list[Refund]:
         """The refunds of a payment this person made or received, newest first."""
         await self.find(person, payment_id)
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return await sql.list_refunds(connection, payment_id)
 
     # ── cancel ───────────────────────────────────────────────────────────────────────────────
@@ -292,7 +313,10 @@ class Payments:
             await sql.store_refund(tx, refund, payment.payer_id)
             return refund, False
 
-        answer = await self._db.run(work, deadline)
+        try:
+            answer = await self._db.run(work, deadline)
+        finally:
+            self._moved((payee.person_id,))
         self._feed.poke()
         if not answer[1]:
             telemetry.count_payments([(f"refund_{answer[0].status}", answer[0].reason)])

@@ -53,9 +53,18 @@ class People:
     """Customers, merchants and operators, as one process serves them."""
 
     def __init__(
-        self, db: Database, *, clock: Clock, ids: Ids, settings: Settings, secret: bytes, cost: Cost = RECOMMENDED
+        self,
+        db: Database,
+        reads: Database,
+        *,
+        clock: Clock,
+        ids: Ids,
+        settings: Settings,
+        secret: bytes,
+        cost: Cost = RECOMMENDED,
     ) -> None:
         self._db = db
+        self._reads = reads
         self._clock = clock
         self._ids = ids
         self._token_life_s = settings.access_token_s
@@ -152,7 +161,7 @@ class People:
 
     async def find(self, tenant_id: int, person_id: UUID) -> Person | None:
         """The person, when there is one with this id in this tenant."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             return await sql.find(connection, tenant_id, person_id)
 
     async def resolve(self, payees: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Payee]:

@@ -50,8 +50,9 @@ class Kept(msgspec.Struct, frozen=True):
 class Promises:
     """The promises of one queue."""
 
-    def __init__(self, db: Database, name: str, *, clock: Clock, settings: Settings) -> None:
+    def __init__(self, db: Database, reads: Database, name: str, *, clock: Clock, settings: Settings) -> None:
         self._db = db
+        self._reads = reads
         self._name = name
         self._clock = clock
         self.terms = terms(settings)
@@ -95,7 +96,7 @@ class Promises:
     async def standings(self, payment_ids: Sequence[UUID]) -> dict[UUID, Standing]:
         """How these queued payments stand now; those whose promise has ended meanwhile stand next."""
         await self._look()
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             rows = await sql.standings(connection, self._name, payment_ids, _COUNTED)
         return {row["payment_id"]: self._stands(row) for row in rows}
 
@@ -110,7 +111,7 @@ class Promises:
         if self._kept is None or not 0 <= (now - self._kept.as_of).total_seconds() < _GOOD_FOR_S:
             await self._look()
             since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=_HOURS - 1)
-            async with self._db.connection() as connection:
+            async with self._reads.connection() as connection:
                 hours = await sql.hours(connection, since)
             self._kept = Kept(now, hours, self._queue.is_paused_at(now))
         return self._kept

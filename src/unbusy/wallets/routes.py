@@ -43,9 +43,11 @@ class AccountView(msgspec.Struct, frozen=True):
 
 
 class WalletView(msgspec.Struct, frozen=True):
-    """All a person holds."""
+    """All a person holds, as it was at `as_of`: now, or a few seconds ago when more is asked than can be read.
+    Never older than one's own last payment."""
 
     accounts: list[AccountView]
+    as_of: datetime
 
 
 class Counterparty(msgspec.Struct, frozen=True):
@@ -79,10 +81,10 @@ class NewState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @get("/v1/wallet", opt=allow(Role.customer, Role.merchant), summary="See your wallet", tags=["wallet"])
 async def see_wallet(request: Request) -> Answer[WalletView]:
     """One account per asset. Before the first receipt, an empty one in the installation's usual asset."""
-    accounts = await request.part(Wallets).accounts(request.principal)
-    shown = [_account(account) for account in accounts]
+    seen = await request.part(Wallets).see(request.principal, may_be_recent=request.is_short_of_reads)
+    shown = [_account(account) for account in seen.accounts]
     empty = AccountView(request.part(Settings).default_asset, 0, 0, 0, AccountState.open, None)
-    return Answer(WalletView(shown or [empty]))
+    return Answer(WalletView(shown or [empty], seen.as_of))
 
 
 @get("/v1/statement", opt=allow(Role.customer, Role.merchant), summary="Read your statement", tags=["wallet"])
@@ -139,8 +141,8 @@ async def see_wallet_of(request: Request, person_id: FromPath[str]) -> Answer[Wa
     id: UUID | None = ids.read("per", person_id)
     if id is None:
         raise NotFound("there is nobody with this id")
-    accounts = await request.part(Wallets).accounts_of(request.principal, id)
-    return Answer(WalletView([_account(account) for account in accounts]))
+    seen = await request.part(Wallets).see_of(request.principal, id)
+    return Answer(WalletView([_account(account) for account in seen.accounts], seen.as_of))
 
 
 HANDLERS = (see_wallet, read_statement, see_wallet_of, set_account_state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
@@ -15,6 +15,7 @@ from unbusy.ids import Ids
 from unbusy.ledger import Account, AccountRefusal, AccountState, Entry, NewAccount, Posted, Transfer
 from unbusy.people import Payee, People
 from unbusy.reasons import Reason
+from unbusy.wallets.recent import Recent, Seen
 
 # Makes a system account's id from what it is for, so that every process finds the same one.
 _NAMESPACE = UUID("6b1cf1a4-3c3f-5d5e-9d0e-2f6b4a7c8e10")
@@ -26,22 +27,33 @@ _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 class Wallets:
     """Wallets as one gateway shows them."""
 
-    def __init__(self, db: Database, people: People, *, clock: Clock) -> None:
+    def __init__(self, db: Database, reads: Database, people: People, *, clock: Clock) -> None:
         self._db = db
+        self._reads = reads
         self._people = people
         self._clock = clock
+        self._recent = Recent(clock)
 
-    async def accounts(self, person: Principal) -> list[Account]:
-        """The person's accounts, one per asset; none before the first receipt."""
-        async with self._db.connection() as connection:
-            return await ledger.wallet(connection, person.tenant_id, person.person_id)
+    async def see(self, person: Principal, *, may_be_recent: bool = False) -> Seen:
+        """The person's accounts, one per asset, none before the first receipt; and when they were read.
 
-    async def accounts_of(self, operator: Principal, person_id: UUID) -> list[Account]:
-        """The same of somebody in the operator's tenant. Raises NotFound."""
+        With `may_be_recent` they may be a few seconds old, without a look at the database, but never
+        older than the person's own last payment through this gateway.
+        """
+        if may_be_recent and (recent := self._recent.get(person.person_id)):
+            return recent
+        return await self._recent.read(person.person_id, lambda: self._accounts(person.tenant_id, person.person_id))
+
+    def changed(self, person_ids: Iterable[UUID]) -> None:
+        """Money of these people was moved, and that is committed."""
+        self._recent.forget(person_ids)
+
+    async def see_of(self, operator: Principal, person_id: UUID) -> Seen:
+        """The same, as it is now, of somebody in the operator's tenant. Raises NotFound."""
         if await self._people.find(operator.tenant_id, person_id) is None:
             raise NotFound("there is nobody with this id")
-        async with self._db.connection() as connection:
-            return await ledger.wallet(connection, operator.tenant_id, person_id)
+        now = self._clock.now()
+        return Seen(await self._accounts(operator.tenant_id, person_id), now)
 
     async def statement(
         self,
@@ -55,7 +67,7 @@ class Wallets:
     ) -> list[Entry]:
         """What moved the balance of one asset, newest first, at most `limit`. `before` is a running
         number. Without an account in the asset the statement is empty."""
-        async with self._db.transaction() as tx:
+        async with self._reads.transaction() as tx:
             account_id = await self._find(tx, person, asset)
             if account_id is None:
                 return []
@@ -70,13 +82,13 @@ class Wallets:
 
     async def balance_at(self, person: Principal, asset: str, at: datetime) -> int:
         """The balance at a time in the past, in minor units; 0 before there was an account."""
-        async with self._db.transaction() as tx:
+        async with self._reads.transaction() as tx:
             account_id = await self._find(tx, person, asset)
             return await ledger.balance_at(tx, account_id, _within_reach(at)) if account_id else 0
 
     async def counterparties(self, person: Principal, entries: Sequence[Entry]) -> dict[UUID, Payee | None]:
         """Whose the other side of each entry is, by its account; None for the bank's own accounts."""
-        async with self._db.connection() as connection:
+        async with self._reads.connection() as connection:
             accounts = await ledger.accounts(connection, list({entry.counterparty_id for entry in entries}))
         names = {id: ids.show("per", account.owner_id) for id, account in accounts.items() if account.owner_id}
         found = await self._people.resolve([(person.tenant_id, name) for name in names.values()])
@@ -99,7 +111,14 @@ class Wallets:
                 raise Conflict(Reason.account_closed, "this account is closed for good")
             return changed
 
-        return await self._db.run(work)
+        account = await self._db.run(work)
+        if account.owner_id:
+            self.changed([account.owner_id])
+        return account
+
+    async def _accounts(self, tenant_id: int, person_id: UUID) -> list[Account]:
+        async with self._reads.connection() as connection:
+            return await ledger.wallet(connection, tenant_id, person_id)
 
     async def _find(self, tx: Tx, person: Principal, asset: str) -> UUID | None:
         key = (person.tenant_id, person.person_id, asset)

@@ -141,7 +141,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wallet(msgspec.Struct, frozen=True):
-    """All a person holds. `as_of` is set when reads were short and this is a little older than now."""
+    """All a person holds, as it was at `as_of`: a few seconds ago, at most, when more was asked than could be read."""
 
     accounts: Sequence[Account]
     as_of: datetime | None = None
