@@ -173,7 +173,7 @@ class _Stream:
         self.is_over = False
         self._streams = streams
         self._read = read
-        self._after = after
+        self._after: str = after
         self._answer: scopes.OpenAnswer | None = None
         self._has_news = False
         self._is_in_line = False
