@@ -172,7 +172,9 @@ class Door(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._open:
             self._open.lost()
+            # They hang together in a circle, which would else wait for the garbage collector.
             self._open = None
+            self.cycle = cast("Any", None)
 
     def resume_writing(self) -> None:
         super().resume_writing()
