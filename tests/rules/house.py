@@ -28,7 +28,7 @@ EDGES = {"app", "bench", "cli", "demo", "drill", "gateway", "supervisor", "worke
 ORIGINS = {
     "src/unbusy/clock.py": "the machine's clock",
     "src/unbusy/ids.py": "the machine's chance, passed in as an argument",
-    "src/unbusy/api/events.py": "spreads the readers of a stream that ends; nothing is decided by it",
+    "src/unbusy/api/streams.py": "spreads the readers of a stream that ends; nothing is decided by it",
 }
 
 LONGEST_FUNCTION = 60

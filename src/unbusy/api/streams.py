@@ -173,7 +173,7 @@ class _Stream:
         self.is_over = False
         self._streams = streams
         self._read = read
-        self._after = after
+        self._after: str = after
         self._answer: scopes.OpenAnswer | None = None
         self._has_news = False
         self._is_in_line = False
@@ -233,17 +233,16 @@ class _Stream:
     async def read_on(self) -> None:
         """Read the next page and send it; line up again until there is none."""
         self._has_news = False
+        events: Sequence[Event] = ()
         try:
-            events = [] if self.is_over else await self._read(self._after)
+            events = () if self.is_over else await self._read(self._after)
         except Unavailable:
             # The reader need not know, nor come back with all others while there is nothing to be had.
             delay = random.uniform(_RETRY_S, 2 * _RETRY_S)  # noqa: S311 - no secret
             asyncio.get_running_loop().call_later(delay, self.notify)
-            events = []
         except Exception:  # noqa: BLE001 - whatever it was, those in line behind are to be read for
             _log.exception("events could not be read")
             self.close()
-            events = []
         self._is_in_line = False
         if events and not self.is_over:
             self._after = events[-1].id
