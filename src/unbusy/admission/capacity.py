@@ -114,7 +114,7 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     pressure = queueing_s / (target_s + rest_s)
     has_queued = capacity.has_queued or pressure > _MEETS
     binds = sample.offered >= _BINDS * capacity.limit * sample.seconds
-    if pressure > 1:
+    if pressure > 1 and not _is_idle(capacity, sample):
         over_s = capacity.over_s + sample.seconds
         good = _doubted(capacity.good, max(completed, sample.completed / sample.seconds), steps)
         held = _HOLD * good if over_s < _MOMENT_S else 0.0
@@ -129,11 +129,15 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
 
 def _at_rest(capacity: Capacity, sample: Sample, queueing_s: float, target_s: float, steps: float) -> float:
     # At the very bottom nothing can be due to load either.
-    is_idle = sample.offered < capacity.limit * sample.seconds / 2 or capacity.limit <= 2 * LEAST
-    if is_idle and queueing_s > capacity.rest_s:
+    if (_is_idle(capacity, sample) or capacity.limit <= 2 * LEAST) and queueing_s > capacity.rest_s:
         most = min(queueing_s, _MOST_REST * target_s)
         return capacity.rest_s + max(0.0, most - capacity.rest_s) * _REST_BELIEVE * steps
     return min(capacity.rest_s, queueing_s)
+
+
+def _is_idle(capacity: Capacity, sample: Sample) -> bool:
+    """Whether so little is asked for that a lower limit would turn away nobody who makes others wait."""
+    return sample.offered < capacity.limit * sample.seconds / 2
 
 
 def _doubted(good: float, completed: float, steps: float) -> float:

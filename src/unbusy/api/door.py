@@ -391,7 +391,7 @@ class Door(HttpToolsProtocol):
     def _begin_cycle(self) -> None:
         _check_url(self.url)
         super().on_headers_complete()
-        scopes.leave_way_to_hold_open(cast("HTTPScope", self.scope), partial(self.hold_open, self.cycle))
+        scopes.leave_way_to_hold_open(cast("Scope", self.scope), partial(self.hold_open, self.cycle))
 
     def _default_lines(self) -> bytes:
         return b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)
