@@ -165,6 +165,7 @@ class ShortWay:
         return (method, url) in self._entries
 
     def take(self, exchange: Exchange) -> bool:
+        """Offer it to its handler. False when it is not plain, or when that handler leaves it."""
         came_at = time.monotonic()
         scope = exchange.scope
         entry = self._entries[exchange.method, exchange.url]
