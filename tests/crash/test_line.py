@@ -1,6 +1,6 @@
 """A line of many before two gateways, one of which is killed half-way: everybody's turn comes when it was told.
 
-Some hundred in line in the build; `make crash` has a thousand and more.
+Left out of `make test`; `make crash` takes more time and wants a thousand in line.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from unbusy.load import ASSET, Load, Log, furnish, generate, payments, tokens
 
 IS_WHOLE = "UNBUSY_CRASH_KILLS" in os.environ
 IN_LINE = 1_000 if IS_WHOLE else 200
-SECONDS = 20.0 if IS_WHOLE else 8.0
+SECONDS = 40.0 if IS_WHOLE else 16.0
+# Until then gateways that began with nothing learn what they can do; times told meanwhile move.
+WARM_S = SECONDS / 2
 # Several times what the machines of a build can do.
-RATE = 4_000.0
+RATE = 3_000.0
 PAYERS = 400
 PUNCTUAL_S = 1.0
 
@@ -41,6 +43,7 @@ def installation() -> Generator[Installation]:
         started.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_killed", [False, True], ids=["two gateways", "one of two is killed"])
 def test_a_line_is_served_in_order(
     installation: Installation, capsys: pytest.CaptureFixture[str], is_killed: bool
@@ -49,11 +52,14 @@ def test_a_line_is_served_in_order(
     log = _rush(installation, is_killed=is_killed)
     intended = dict(log.wants())
     holders = [ask for ask in log.asks() if ask.ticket <= SECONDS - PUNCTUAL_S and ask.answered < inf]
+    holders = [ask for ask in holders if intended[ask.want] >= WARM_S]
     served = [ask for ask in holders if ask.outcome.is_completed]
     punctual = sum(ask.answered <= ask.ticket + PUNCTUAL_S for ask in served) / max(1, len(holders))
     order = spearman([(intended[ask.want], ask.answered) for ask in served])
     with capsys.disabled():
-        sys.stdout.write(f"{len(served)} by ticket, {punctual:.2%} punctual, order {order:.4f}, {_told(log)}\n")
+        sys.stdout.write(
+            f"{len(served)} by ticket, {punctual:.2%} punctual, order {order:.4f}, {_told(log)}, late {log.late_p99_ms:.0f} ms\n"
+        )
     assert len(served) >= IN_LINE
     assert order >= 0.99
     assert punctual >= 0.99
@@ -75,7 +81,7 @@ def _rush(installation: Installation, *, is_killed: bool) -> Log:
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(generate, load, None)
         if is_killed:
-            time.sleep(SECONDS / 2)
+            time.sleep(SECONDS * 3 / 4)
             installation.kill("gateway")
         return running.result()
 
