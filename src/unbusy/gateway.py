@@ -9,6 +9,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -80,7 +81,7 @@ def configure(application: Application, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves the application."""
     return uvicorn.Config(
         application,
-        http=application.open_door,
+        http=cast("Any", application.open_door),
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -130,7 +131,7 @@ class Server(uvicorn.Server):
         if counter % 10 == 0:
             now = time.monotonic()
             is_crowded = len(self.server_state.connections) > MOST_CONNECTIONS // 2
-            for door in list(self.server_state.connections):
+            for door in cast("list[Any]", list(self.server_state.connections)):
                 if isinstance(door, Door) and door.is_overdue(now, is_crowded=is_crowded):
                     door.transport.close()
         return await super().on_tick(counter)

@@ -99,6 +99,7 @@ async def test_a_head_without_an_end(site: Site, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(door, "HEAD_S", 10.0)
     async with paying(site), wire(site.url) as connection:
         await connection.send(HEAD)
+        await asyncio.sleep(0.2)
         with contextlib.suppress(ConnectionError):
             for number in range(66):
                 await connection.send(b"X-%d: %b\r\n" % (number, b"a" * 1_000))
@@ -112,7 +113,11 @@ async def test_a_head_without_an_end(site: Site, monkeypatch: pytest.MonkeyPatch
 async def test_a_body_that_does_not_come(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The body of a request that is not let in is not waited for, either."""
     ming, _ = await site.person("ming", 100), await site.person("mei")
-    monkeypatch.setattr(Gate, "decide", lambda *_: OverQuota(Class.pay, 1.0))
+
+    def refuse(*_: object) -> OverQuota:
+        return OverQuota(Class.pay, 1.0)
+
+    monkeypatch.setattr(Gate, "decide", refuse)
     async with wire(site.url) as connection:
         await connection.send(payment(ming.session["access_token"], "one")[:-1])
         assert await connection.is_closed(SOON_S)

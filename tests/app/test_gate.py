@@ -85,7 +85,7 @@ def until(at: float) -> float:
 
 async def served(payer: Person, key: str, answer: httpx.Response) -> tuple[httpx.Response, float]:
     """Come back as told until let in: the answer, and how many seconds after the first slot it was asked for."""
-    first = slot(answer)
+    first, late_s = slot(answer), 0.0
     while answer.status_code != 201:
         await asyncio.sleep(max(0.0, until(slot(answer))))
         late_s = -until(first)

@@ -107,6 +107,10 @@ class Exchange:
 class Door(HttpToolsProtocol):
     """One connection. `edge`, `short` and `gatekeeper` are ours, the rest is as uvicorn passes it."""
 
+    # Both come and go with the connection and the request, which uvicorn's own types leave open.
+    parser: Any
+    cycle: Any
+
     def __init__(self, edge: Edge, short: Short, gatekeeper: Gatekeeper | None, **given: Any) -> None:
         super().__init__(**given)
         self._edge = edge
@@ -239,7 +243,7 @@ class Door(HttpToolsProtocol):
     def _is_let_in(self, gatekeeper: Gatekeeper) -> bool:
         self._fields = dict(self.headers)
         decision = gatekeeper.decide(self.parser.get_method(), self.url, self._fields, self.client)
-        scopes.leave_decision(self.scope, decision, time.monotonic())
+        scopes.leave_decision(cast("HTTPScope", self.scope), decision, time.monotonic())
         if isinstance(decision, Admitted):
             self._admitted, self._refused = decision, None
             return True
