@@ -99,6 +99,7 @@ async def test_a_head_without_an_end(site: Site, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(door, "HEAD_S", 10.0)
     async with paying(site), wire(site.url) as connection:
         await connection.send(HEAD)
+        await asyncio.sleep(0.2)
         with contextlib.suppress(ConnectionError):
             for number in range(66):
                 await connection.send(b"X-%d: %b\r\n" % (number, b"a" * 1_000))

@@ -29,9 +29,10 @@ _SETTINGS = {
 
 
 class Installation:
-    """A data directory, and the processes that run on it."""
+    """A data directory, and the processes that run on it, so many gateways among them."""
 
-    def __init__(self) -> None:
+    def __init__(self, gateways: int = 1) -> None:
+        self._gateways = str(gateways)
         self._directory = tempfile.TemporaryDirectory(prefix="unbusy-crash-")
         self.data = Path(self._directory.name)
         self.data.chmod(0o755)
@@ -43,6 +44,7 @@ class Installation:
         """Start, wait until requests are answered, and give the seconds that took."""
         began = time.monotonic()
         command = [_UNBUSY, "up", "--data", self.data, "--port", self.address.rpartition(":")[2]]
+        command += ["--workers", self._gateways]
         self._process = subprocess.Popen(
             command, env=_environment(), stdout=self._log, stderr=self._log, start_new_session=True
         )
