@@ -117,8 +117,8 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     if pressure > 1 and not _is_idle(capacity, sample):
         over_s = capacity.over_s + sample.seconds
         good = _doubted(capacity.good, max(completed, sample.completed / sample.seconds), steps)
-        held = _HOLD * good if over_s < _MOMENT_S else 0.0
-        limit = _fallen(min(capacity.limit, max(completed, good)), held, pressure - 1, steps)
+        least = _HOLD * good if over_s < _MOMENT_S else 0.0
+        limit = _fallen(min(capacity.limit, max(completed, good)), least, pressure - 1, steps)
     else:
         over_s = 0.0
         good = max(capacity.good, completed)
@@ -147,9 +147,9 @@ def _doubted(good: float, completed: float, steps: float) -> float:
     return good + (completed - good) * min(1.0, _DOUBT * steps)
 
 
-def _fallen(limit: float, held: float, excess: float, steps: float) -> float:
-    """The limit while too much queues, by `excess` targets; not below `held` while it may be but a moment."""
-    return max(limit * (1 - min(_MOST_FALL, _FALL * excess)) ** steps, min(limit, held))
+def _fallen(limit: float, least: float, excess: float, steps: float) -> float:
+    """The limit while too much queues, by `excess` targets; not below `least` while it may be but a moment."""
+    return max(limit * (1 - min(_MOST_FALL, _FALL * excess)) ** steps, min(limit, least))
 
 
 def _grown(limit: float, completed: float, good: float, steps: float, free: float, *, is_careful: bool) -> float:
