@@ -234,8 +234,7 @@ async def test_a_crowded_payee(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
                 for key, answer in zip(keys, answers, strict=True)
                 if answer.status_code == 503 and answer.json()["reason"] == "payee_crowded"
             }
-    for key, answer in told.items():
-        done, late_s = await served(ming, key, answer)
+    for done, late_s in await asyncio.gather(*(served(ming, key, answer) for key, answer in told.items())):
         assert done.json()["status"] == "completed"
         assert late_s < 1
 
