@@ -23,6 +23,8 @@ _UNBUSY = Path(sys.executable).with_name("unbusy")
 _SETTINGS = {
     "UNBUSY_ACCESS_TOKEN_S": "3600",
     "UNBUSY_LIMIT_PER_PAYMENT": str(10**12),
+    "UNBUSY_CUSTOMER_PER_S": "10000",
+    "UNBUSY_CUSTOMER_BURST": "10000",
     "UNBUSY_LIMIT_PER_DAY": str(10**12),
     "UNBUSY_LIMIT_PER_MONTH": str(10**12),
 }

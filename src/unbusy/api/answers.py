@@ -65,7 +65,7 @@ class Answer(Response[T]):
         """Status, headers and body as they go out; what is given holds where the answer does not say."""
         status = self.status_code or status
         body = b"" if status in _WITHOUT_BODY else self._encoded()
-        sent = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **self.headers}.items()]
+        sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in {**headers, **self.headers}.items()]
         if status not in _WITHOUT_BODY:
             sent.append((b"content-type", str(self.media_type or media_type).encode()))
             sent.append((b"content-length", b"%d" % len(body)))
