@@ -43,15 +43,15 @@ _MOST_QUEUEING: Final = 5.0
 # How much the limit grows in a tenth of a second: before it was ever met, and since, when nothing queues at
 # all and when nearly too much does. And how far above the completions it may stand then.
 _STARTING_GROWTH: Final = 0.25
-_GROWTH: Final = 0.12
-_LEAST_GROWTH: Final = 0.02
+_GROWTH: Final = 0.03
+_LEAST_GROWTH: Final = 0.005
 _STARTING_REACH: Final = 3.0
-_REACH: Final = 1.5
+_REACH: Final = 1.2
 # What it loses in a tenth of a second for each target by which too much queues, and at most; in the first
 # second it keeps so much of what was good: most disturbances are over by then.
-_FALL: Final = 0.1
-_MOST_FALL: Final = 0.15
-_HOLD: Final = 0.6
+_FALL: Final = 0.04
+_MOST_FALL: Final = 0.1
+_HOLD: Final = 0.8
 _MOMENT_S: Final = 1.0
 # Of the last good capacity, where to go on after a disturbance, and how much of the way at a time.
 _RESUME: Final = 0.9
@@ -60,7 +60,7 @@ _RESUME_STEP: Final = 0.3
 _DOUBT: Final = 0.05
 # Below this part of the good capacity completions are a standstill, not a speed.
 _STANDSTILL: Final = 0.2
-# Parts of the target: below the first the limit may grow, from there on it has been met.
+# Part of the target below which the limit may grow.
 _MEETS: Final = 0.6
 # The limit binds when so much of it is asked for.
 _BINDS: Final = 0.95
@@ -112,9 +112,10 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     )
     rest_s = _at_rest(capacity, sample, queueing_s, target_s, steps)
     pressure = queueing_s / (target_s + rest_s)
-    has_queued = capacity.has_queued or pressure > _MEETS
+    is_over = pressure > 1 and not _is_idle(capacity, sample)
+    has_queued = capacity.has_queued or is_over
     binds = sample.offered >= _BINDS * capacity.limit * sample.seconds
-    if pressure > 1 and not _is_idle(capacity, sample):
+    if is_over:
         over_s = capacity.over_s + sample.seconds
         good = _doubted(capacity.good, max(completed, sample.completed / sample.seconds), steps)
         least = _HOLD * good if over_s < _MOMENT_S else 0.0
