@@ -49,6 +49,9 @@ _FEW: Final = 4.0
 _LATER_S: Final = 0.1
 # A wait is told by the rate of some seconds: capacity is measured and flickers.
 _TELLING_S: Final = 3.0
+# What is told reckons with so much of the pace: capacity is measured and flickers, and who comes when the
+# place is due already is let in at once. What that leaves over goes to newcomers.
+_SURE: Final = 0.85
 # So much earlier than due one is let in: clocks and networks are not more exact.
 TOLERANCE_S: Final = 0.05
 # The line moves faster while its bucket fills, and slower while it is in debt: in so many seconds it would
@@ -163,7 +166,7 @@ class Line:
             tag = position // 1.0 + _FRACTIONS[lane - HEAD]
             if tag <= position:
                 tag += 1.0
-        wait = (tag - position) * active / self._told_pace
+        wait = (tag - position) * active / (self._told_pace * _SURE)
         if wait > longest_s:
             return tag, wait
         cells[lane] = tag
