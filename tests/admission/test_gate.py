@@ -55,7 +55,7 @@ def test_a_falling_capacity_moves_slots_and_says_so(tmp_path: Path) -> None:
     # Nothing is completed and all waits: the limit falls to a small part.
     while now < START_AT + 1:
         now += 0.1
-        gate.tick(now, 0.0, now - START_AT)
+        gate.tick(now, 0.0, 1.0)
     held = next(one for one in given if one.slot_at > now)
     customer = f"c{given.index(held)}".encode()
     moved = pay(gate, held.slot_at, customer, held.ticket)
@@ -70,7 +70,7 @@ def test_a_moved_ticket_lets_in_once_by_either_token(tmp_path: Path) -> None:
     gate = gate_at(tmp_path)
     given = [place(gate, START_AT + 0.01, f"c{n}".encode()) for n in range(1_000)]
     for step in range(1, 11):
-        gate.tick(START_AT + step / 10, 0.0, step / 10)
+        gate.tick(START_AT + step / 10, 0.0, 1.0)
     held = next(one for one in given if one.slot_at > START_AT + 1)
     customer = f"c{given.index(held)}".encode()
     decision = pay(gate, held.slot_at, customer, held.ticket)

@@ -5,7 +5,7 @@
     it is over                                    ─▶ back to nine tenths of what was good, within half a second
 
 Overload is told by *queueing time*, as in WeChat's DAGOR (Zhou et al., SoCC 2018): processors may be
-idle and answers slow for other reasons, but work that waits 25 ms on average came too fast.
+idle and answers slow for other reasons, but work that waits 40 ms on average came too fast; 20 ms there, where nothing is gathered into batches.
 
 Two kinds of trouble look alike at first. A machine that stands still for a moment (a slow disk, a
 neighbour) loses nothing but that moment, and most machines do so every few seconds: giving up more
@@ -26,7 +26,7 @@ from typing import Final
 
 import msgspec
 
-TARGET_S: Final = 0.025
+TARGET_S: Final = 0.040
 
 # Cost units a second. Enough to learn from, when everything seems to stand still.
 LEAST: Final = 20.0
