@@ -141,7 +141,7 @@ class Crowd:
     async def _verify(self, attempt: Attempt) -> None:
         assert attempt.answer
         async with asyncio.timeout(_PATIENCE_S):
-            while (again := await self._post(attempt)).status_code == 503:
+            while (again := await self._post(attempt)).status_code == 503:  # noqa: ASYNC110 - nobody could tell us
                 await asyncio.sleep(_PAUSE_S)
         assert again.headers.get("idempotent-replayed") == "true", again.text
         assert _outcome(again.json()) == _outcome(attempt.answer)

@@ -5,7 +5,8 @@
     it is over                                    ─▶ back to nine tenths of what was good, within half a second
 
 Overload is told by *queueing time*, as in WeChat's DAGOR (Zhou et al., SoCC 2018): processors may be
-idle and answers slow for other reasons, but work that waits 40 ms on average came too fast; 20 ms there, where nothing is gathered into batches.
+idle and answers slow for other reasons, but work that waits 40 ms on average came too fast. (There it
+is 20 ms; here work is gathered into batches, and waits for the one before it in any case.)
 
 Two kinds of trouble look alike at first. A machine that stands still for a moment (a slow disk, a
 neighbour) loses nothing but that moment, and most machines do so every few seconds: giving up more

@@ -28,8 +28,9 @@ _PEOPLE = 1_000
 _CONNECTIONS = 1_024
 _REST_RATE, _REST_S, _REST_CONNECTIONS = 40.0, 4.0, 4
 _FIRST_RATE, _CLIMB, _TRIAL_S = 500.0, 1.5, 2.5
-# A machine that is shared stands still now and then: a rate is given up when it failed so often.
-_ATTEMPTS = 2
+# A rate is given up when it failed so often: the gate learns the first time how much can be done, and a
+# machine that is shared stands still now and then.
+_ATTEMPTS = 3
 _CLOSER = 2
 _WARMING = 2
 _CONFIRM_S, _ROUNDS, _STEP_DOWN = 5.0, 3, 0.93
