@@ -65,7 +65,7 @@ def test_a_ramp_is_followed() -> None:
 def test_a_freeze_is_not_mistaken_for_slowness() -> None:
     """Ten seconds of nothing close the gate; two seconds after them nine tenths are let in again."""
     past = run(lambda _: 10_000, lambda t: 0 if 10 <= t < 20 else FAST, 30)
-    assert past[round(14 / STEP_S)][2].limit <= 2 * LEAST
+    assert past[round(13 / STEP_S)][2].limit <= 2 * LEAST
     assert mean(past, 20, 22) >= 0.7 * FAST
     assert mean(past, 22, 30) >= 0.95 * FAST
 

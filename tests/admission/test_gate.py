@@ -10,6 +10,7 @@ from tests.admission.test_shared import place
 from tests.admission.world import GENEROUS, START_AT, crowd, gate_at, pay
 
 from unbusy.admission import LIFE_S, Admitted, Class, Entry, Full, InLine, Options, OverQuota, Quota
+from unbusy.admission.capacity import TARGET_S
 
 
 def test_with_room_one_comes_in(tmp_path: Path) -> None:
@@ -147,7 +148,8 @@ def test_a_crowded_payee_has_its_own_line(tmp_path: Path) -> None:
             if isinstance(after, InLine):
                 held, holder = after, f"c{step}".encode()
             else:
-                gate.finished(Class.pay, 0.0)
+                # As a server that is full: it would be let in more and more, and nothing be short, if nothing queued.
+                gate.finished(Class.pay, TARGET_S)
     assert outcome[b"other"][0] == 0
     assert outcome[b"shop"][0] > 100
     assert held is not None

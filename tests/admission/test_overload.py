@@ -29,13 +29,10 @@ def at(times: float, customers: Sequence[bytes] = CUSTOMERS, returns: float = 1.
 @pytest.mark.parametrize("returns", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("gateways", [1, 2])
 def test_goodput_stays_at_the_capacity(returns: float, gateways: int, tmp_path: Path) -> None:
-    """At ten times the load the server does nearly all it can, and what it does waits little, whoever comes back.
-
-    Nearly: the limit is found by going a little too far, again and again.
-    """
+    """At ten times the load the server does all it can, and what it does waits little, whoever comes back."""
     simulated = world(tmp_path, [at(10, returns=returns)], gateways)
     simulated.run(15)
-    assert simulated.goodput(3, 15) >= 0.93 * C
+    assert simulated.goodput(3, 15) >= 0.97 * C
     assert simulated.queueing(3, 15) <= 2 * TARGET_S
 
 
@@ -60,11 +57,11 @@ def test_after_a_surge_everybody_was_served_in_order(tmp_path: Path) -> None:
 
 
 def test_after_a_freeze_it_is_as_before(tmp_path: Path) -> None:
-    """Ten seconds of a frozen database, and two and a half seconds later nearly all is done again."""
+    """Ten seconds of a frozen database, and two seconds later nine tenths are done again."""
     simulated = world(tmp_path, [at(10)])
     simulated.capacity = lambda t: 0.0 if 5 <= t < 15 else C
     simulated.run(20)
-    assert simulated.goodput(17.5, 20) >= 0.85 * C
+    assert simulated.goodput(17.5, 20) >= 0.9 * C
 
 
 def test_a_greedy_customer_fills_his_own_lanes(tmp_path: Path) -> None:
@@ -78,16 +75,14 @@ def test_a_greedy_customer_fills_his_own_lanes(tmp_path: Path) -> None:
 
 
 def test_a_greedy_tenant_takes_nothing_from_the_others(tmp_path: Path) -> None:
-    """A tenant at a hundred times its share gets what the others leave; most of them come in at once, nearly all
-    within a second, and evenly."""
+    """A tenant at a hundred times its share gets what the others leave; they come in at once, and evenly."""
     small = [Load(lambda _: 0.08 * C, crowd(100, f"t{n}-"), tenant=n) for n in range(2, 10)]
     simulated = world(tmp_path, [Load(lambda _: 10 * C, CUSTOMERS, tenant=1), *small])
     simulated.run(17)
     askers = [one for one in simulated.askers if one.tenant != 1 and 2 <= one.asked_at < 14]
-    assert sum(one.entered_at == one.asked_at for one in askers) >= 0.75 * len(askers)
-    assert sum(one.done_at >= 0 and one.done_at - one.asked_at <= 1 for one in askers) >= 0.98 * len(askers)
+    assert sum(one.entered_at == one.asked_at for one in askers) >= 0.98 * len(askers)
     assert jain([simulated.done_of(n) for n in range(2, 10)]) >= 0.98
-    assert simulated.goodput(5, 17) >= 0.93 * C
+    assert simulated.goodput(5, 17) >= 0.97 * C
 
 
 def test_equal_tenants_get_equal_parts(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """A simulated world around the gate: customers who ask and come back, a server that can do so much.
 
 Nothing is patched and nothing waits: time is a number, chance has a seed. The server is one queue, served in
-order at `capacity(t)` cost units a second; what it cannot do it keeps, as a real one does.
+order at `capacity(t)` cost units a second; what it cannot do it keeps, as a real one does. It may stand still now
+and then (`Stalls`), and may work in batches: what came while the batch before was committed is the next one.
 """
 
 from __future__ import annotations
 
+import bisect
 import heapq
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -38,6 +41,28 @@ def gate_at(
 def pay(gate: Gate, now: float, customer: bytes = b"anna", ticket: str | None = None, tenant: int = 1) -> Decision:
     """Somebody wants to pay."""
     return gate.decide("POST", "/v1/payments", None, tenant, customer, ticket, now)
+
+
+class Stalls:
+    """When a server stands still: for 60 to 250 ms, about once a second, as chance has it."""
+
+    def __init__(self, seed: int, until: float) -> None:
+        chance = random.Random(seed)
+        self._parts: list[tuple[float, float]] = []
+        now = chance.expovariate(1.0)
+        while now < until:
+            ends = now + chance.uniform(0.06, 0.25)
+            self._parts.append((now, ends))
+            now = ends + chance.expovariate(1.0)
+
+    def stands(self, now: float) -> bool:
+        """Whether it stands still then."""
+        place = bisect.bisect(self._parts, (now, math.inf)) - 1
+        return place >= 0 and now < self._parts[place][1]
+
+    def moves(self, since: float, until: float) -> float:
+        """Seconds of this time in which it does not stand still."""
+        return until - since - sum(max(0.0, min(until, end) - max(since, start)) for start, end in self._parts)
 
 
 @dataclass
@@ -91,6 +116,8 @@ class World:
     gates: list[Gate]
     capacity: Callable[[float], float]
     loads: list[Load]
+    batch_cost: float = 0.0
+    """What a batch costs besides the work in it; 0: no batches."""
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     now: float = 0.0
     askers: list[Asker] = field(default_factory=list[Asker])
@@ -101,6 +128,7 @@ class World:
         self._order = count()
         self._events: list[tuple[float, int, Load, Asker | None]] = []
         self._inside: deque[tuple[float, Gate, Asker]] = deque()
+        self._batch: list[tuple[float, Gate, Asker]] = []
         self._credit = 0.0
         for load in self.loads:
             self._expect(load)
@@ -170,15 +198,32 @@ class World:
 
     def _serve(self) -> None:
         self._credit += self.capacity(self.now) * _STEP_S
-        while self._inside and self._credit >= COSTS[self._inside[0][2].klass]:
+        if self.batch_cost:
+            self._serve_batches()
+        while not self.batch_cost and self._inside and self._credit >= COSTS[self._inside[0][2].klass]:
             began_at, gate, asker = self._inside.popleft()
             self._credit -= COSTS[asker.klass]
-            asker.done_at = self.now
-            waited = max(0.0, self.now - began_at - _STEP_S)
-            self.waits.append((self.now, waited))
-            gate.finished(asker.klass, waited)
-        if not self._inside:
+            self._finish(max(0.0, self.now - began_at - _STEP_S), gate, asker)
+        if not self._inside and not self._batch:
             self._credit = min(self._credit, self.capacity(self.now) * _STEP_S)
+
+    def _serve_batches(self) -> None:
+        while self._batch or self._inside:
+            if not self._batch:
+                self._batch = [(self.now - entered_at, gate, asker) for entered_at, gate, asker in self._inside]
+                self._inside.clear()
+            cost = self.batch_cost + sum(COSTS[asker.klass] for _, _, asker in self._batch)
+            if self._credit < cost:
+                return
+            self._credit -= cost
+            for waited, gate, asker in self._batch:
+                self._finish(waited, gate, asker)
+            self._batch = []
+
+    def _finish(self, waited: float, gate: Gate, asker: Asker) -> None:
+        asker.done_at = self.now
+        self.waits.append((self.now, waited))
+        gate.finished(asker.klass, waited)
 
 
 def spearman(pairs: Sequence[tuple[float, float]]) -> float:
