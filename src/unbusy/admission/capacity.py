@@ -119,7 +119,7 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
 
 def _at_rest(capacity: Capacity, sample: Sample, target_s: float, seconds: float) -> float:
     """Queueing at rest: what is seen when little is asked for, and not more than is seen when much is."""
-    if _is_idle(capacity, sample) or 0 < sample.completed and sample.queueing_s < capacity.rest_s:
+    if _is_idle(capacity, sample) or (sample.completed > 0 and sample.queueing_s < capacity.rest_s):
         return _averaged(capacity.rest_s, min(sample.queueing_s, _MOST_REST * target_s), seconds / _REST_S)
     return capacity.rest_s
 
