@@ -49,7 +49,7 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     views = payments.Views(persons, pay)
     polls = payments.Polls(clock)
 
-    gatekeeper = _gatekeeper(settings, secret, clock, persons, pay)
+    gatekeeper = _gatekeeper(settings, secret, clock, persons, pay, reads)
 
     async def is_ready() -> None:
         async with db.connection() as connection:
@@ -82,7 +82,12 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
 
 
 def _gatekeeper(
-    settings: Settings, secret: bytes, clock: Clock, persons: people.People, pay: payments.Payments
+    settings: Settings,
+    secret: bytes,
+    clock: Clock,
+    persons: people.People,
+    pay: payments.Payments,
+    reads: Database,
 ) -> api.Gatekeeper | None:
     if settings.gate == "off":
         return None
@@ -92,4 +97,11 @@ def _gatekeeper(
     )
     shared = admission.Shared.claim(Path(settings.data) / "gate", max(settings.workers, _GATEWAYS))
     gate = admission.Gate(derive_key(secret, "tickets"), shared, options, clock.now().timestamp())
-    return api.Gatekeeper(gate, persons, clock=clock, oldest_wait=lambda: pay.oldest_wait, when_done=shared.close)
+    return api.Gatekeeper(
+        gate,
+        persons,
+        clock=clock,
+        payment_wait=lambda: pay.oldest_wait,
+        read_wait=lambda: reads.oldest_wait,
+        when_done=shared.close,
+    )

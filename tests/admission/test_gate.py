@@ -9,7 +9,7 @@ import pytest
 from tests.admission.test_shared import place
 from tests.admission.world import GENEROUS, START_AT, crowd, gate_at, pay
 
-from unbusy.admission import LIFE_S, Admitted, Class, Entry, Full, InLine, Options, OverQuota, Quota
+from unbusy.admission import LIFE_S, Admitted, Class, Entry, Full, InLine, Options, OverQuota, Quota, Waits
 from unbusy.admission.capacity import TARGET_S
 
 
@@ -56,7 +56,7 @@ def test_a_falling_capacity_moves_slots_and_says_so(tmp_path: Path) -> None:
     # Nothing is completed and all waits: the limit falls to a small part.
     while now < START_AT + 1:
         now += 0.1
-        gate.tick(now, 0.0, 1.0)
+        gate.tick(now, Waits(payment=1.0))
     held = next(one for one in given if one.slot_at > now)
     customer = f"c{given.index(held)}".encode()
     moved = pay(gate, held.slot_at, customer, held.ticket)
@@ -71,14 +71,14 @@ def test_a_moved_ticket_lets_in_once_by_either_token(tmp_path: Path) -> None:
     gate = gate_at(tmp_path)
     given = [place(gate, START_AT + 0.01, f"c{n}".encode()) for n in range(1_000)]
     for step in range(1, 11):
-        gate.tick(START_AT + step / 10, 0.0, 1.0)
+        gate.tick(START_AT + step / 10, Waits(payment=1.0))
     held = next(one for one in given if one.slot_at > START_AT + 1)
     customer = f"c{given.index(held)}".encode()
     decision = pay(gate, held.slot_at, customer, held.ticket)
     now, token = held.slot_at, held.ticket
     while isinstance(decision, InLine):
         now, token = decision.slot_at + 0.01, decision.ticket
-        gate.tick(now, 0.0, 1.0)
+        gate.tick(now, Waits(payment=1.0))
         decision = pay(gate, now, customer, token)
     assert token != held.ticket
     assert decision == Admitted(Class.pay, Entry.ticket)

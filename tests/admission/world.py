@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from unbusy.admission import COSTS, Admitted, Class, Decision, Entry, Full, Gate, InLine, Options, Quota, Shared
+from unbusy.admission import COSTS, Admitted, Class, Decision, Entry, Full, Gate, InLine, Options, Quota, Shared, Waits
 
 START_AT = 1_790_000_000.0
 KEY = bytes(range(32))
@@ -147,7 +147,7 @@ class World:
             if round(self.now / _STEP_S) % round(_TICK_S / _STEP_S) == 0:
                 for gate in self.gates:
                     oldest = self.now - self._inside[0][0] if self._inside else 0.0
-                    gate.tick(START_AT + self.now, 0.0, oldest)
+                    gate.tick(START_AT + self.now, Waits(payment=oldest))
 
     def goodput(self, since: float, until: float) -> float:
         """Cost units a second that were done in this time."""

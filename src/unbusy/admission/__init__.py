@@ -16,7 +16,7 @@ It knows no money, no database and no clock, and nothing in it waits. Whoever an
 from unbusy.admission.capacity import Capacity, Sample, follow
 from unbusy.admission.classes import CLASSES, COSTS, FLOORS, Class, classify
 from unbusy.admission.decisions import Admitted, Decision, Entry, Full, InLine, OverQuota
-from unbusy.admission.gate import Gate, Options, Tally
+from unbusy.admission.gate import Gate, Options, Tally, Waits
 from unbusy.admission.quotas import Quota
 from unbusy.admission.shared import MOST_GATEWAYS, Shared
 from unbusy.admission.tickets import LIFE_S
@@ -41,6 +41,7 @@ __all__ = [
     "Sample",
     "Shared",
     "Tally",
+    "Waits",
     "classify",
     "follow",
 ]

@@ -15,7 +15,7 @@ Times are seconds since 1970, the same for every gateway, and passed in.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,11 @@ _CREDIT_S: Final = 0.1
 _BURST_S: Final = 0.03
 _FEW: Final = 4.0
 _DEMAND_WEIGHT: Final = 0.2
+# Requests may wait so long to be looked at before those who are let in make room for those who are not; what
+# is good is left so much of then. That is the part of what could be done that is declared as capacity.
+_DOOR_S: Final = 0.02
+_DECLARED: Final = 0.5
+_CROWDING_WEIGHT: Final = 0.3
 # Those who are told to come back are spread over this part of the longest wait.
 _SPREAD: Final = 0.1
 _SALT: Final = 0x9E3779B97F4A7C15
@@ -54,6 +59,19 @@ class Options(msgspec.Struct, frozen=True):
     longest_s: float = 600.0
     customer_quota: Quota = CUSTOMER
     tenant_quotas: dict[int, Quota] = {}
+
+
+class Waits(NamedTuple):
+    """How long things wait now, in seconds: the event loop for a turn; the payment and the read that have waited
+    longest, to be begun; the request that has waited longest, to be looked at."""
+
+    loop: float = 0.0
+    payment: float = 0.0
+    read: float = 0.0
+    door: float = 0.0
+
+
+NO_WAIT: Final = Waits()
 
 
 class Tally:
@@ -113,6 +131,11 @@ class Gate:
         self._ticked_at = now
         self._queues = tuple(_Queue(now) for _ in CLASSES)
         self.capacity: Capacity = capacities.resumed(shared.own.good)
+        # What can be read of that: reads have connections of their own, and wait for each other there.
+        self._reading = Capacity()
+        self._looked = 0.0
+        # Which part of the room that saying no may take is asked for.
+        self._crowding = 0.0
         self.tallies = tuple(Tally() for _ in CLASSES)
         self.tickets_refused = 0
         """Tickets that were forged, expired, used, somebody else's or of another class."""
@@ -171,6 +194,8 @@ class Gate:
     def finished(self, klass: Class, queueing_s: float) -> None:
         """An admitted request was answered; `queueing_s` is how long it waited inside before work on it began."""
         self._completed += COSTS[klass]
+        if klass >= Class.read_for_pay:
+            self._looked += COSTS[klass]
         self._queueing_s += queueing_s
         self._finished += 1
 
@@ -186,13 +211,13 @@ class Gate:
 
     # Ten times a second
 
-    def tick(self, now: float, loop_lag_s: float = 0.0, pipeline_wait_s: float = 0.0) -> None:
-        """Measure and divide anew. `pipeline_wait_s` is how long the oldest waits that has not begun yet."""
+    def tick(self, now: float, waits: Waits = NO_WAIT) -> None:
+        """Measure and divide anew."""
         passed = now - self._ticked_at
         self._ticked_at = now
         self._salt = _salt(now)
         if passed > 0:
-            self._measure(passed, loop_lag_s, pipeline_wait_s)
+            self._measure(passed, waits)
             self._divide(now)
         self._quotas.tick(now)
         self._used.tick(now)
@@ -307,29 +332,41 @@ class Gate:
 
     # Helpers of a tick
 
-    def _measure(self, passed: float, loop_lag_s: float, pipeline_wait_s: float) -> None:
-        offered = 0.0
+    def _measure(self, passed: float, waits: Waits) -> None:
+        offered = read = 0.0
         for klass, tally, queue in zip(CLASSES, self.tallies, self._queues, strict=True):
             cost = (tally.offered - self._offered_before[klass]) * COSTS[klass]
             self._offered_before[klass] = tally.offered
             queue.demand += (cost / passed - queue.demand) * min(1.0, _DEMAND_WEIGHT * passed * 10)
             offered += cost
+            if klass >= Class.read_for_pay:
+                read += cost
         mean = self._queueing_s / self._finished if self._finished else 0.0
+        target_s = self._options.target_s
         # The oldest says something only when it is left behind: then nothing is finished that could tell.
-        waited = pipeline_wait_s if pipeline_wait_s > mean + self._options.target_s else mean
-        sample = Sample(passed, self._completed, offered, waited + loop_lag_s)
-        self._completed = self._queueing_s = 0.0
+        waited = waits.payment if waits.payment > mean + target_s else mean
+        sample = Sample(passed, self._completed, offered, waited + waits.loop)
+        self.capacity = capacities.follow(self.capacity, sample, target_s)
+        self._reading = capacities.follow(self._reading, Sample(passed, self._looked, read, waits.read), target_s)
+        self._crowding += (min(1.0, waits.door / _DOOR_S) - self._crowding) * _CROWDING_WEIGHT
+        self._completed = self._looked = self._queueing_s = 0.0
         self._finished = 0
-        self.capacity = capacities.follow(self.capacity, sample, self._options.target_s)
         self._shared.own.good = self.capacity.good
 
     def _divide(self, now: float) -> None:
         demands = [queue.demand for queue in self._queues]
+        limit, good = self.capacity.limit, self.capacity.good
+        limit -= self._crowding * max(0.0, limit - _DECLARED * good)
         # What settles comes first and unasked; the others share the rest.
-        left = max(capacities.LEAST, self.capacity.limit - demands[Class.settle])
+        left = max(capacities.LEAST, limit - demands[Class.settle])
         demands[Class.settle] = 0.0
-        for klass, rate in zip(CLASSES, reaches(left, demands, self._options.floors), strict=True):
+        room = self._reading.limit
+        for klass, reach in zip(CLASSES, reaches(left, demands, self._options.floors), strict=True):
             queue = self._queues[klass]
+            rate = reach
+            if klass >= Class.read_for_pay:
+                rate = min(reach, room)
+                room = max(1.0, room - min(rate, demands[klass]))
             queue.divide(rate / COSTS[klass])
             for line in queue.lines.values():
                 line.tick(now, queue.level)

@@ -25,6 +25,7 @@ from unbusy.api.health import Probe, Probes
 from unbusy.api.principals import Authenticator, guard
 from unbusy.api.problems import exception_handlers
 from unbusy.api.requests import PARTS, Request
+from unbusy.api.rounds import Rounds
 from unbusy.api.short_way import ShortHandler, ShortWay
 from unbusy.api.streams import Streams
 from unbusy.clock import Clock
@@ -53,7 +54,8 @@ class Application:
 
         It only ever calls it, with names for what it gives; a class is what its types ask for.
         """
-        return cast("type[asyncio.Protocol]", partial(Door, self._edge, self._short, self._gatekeeper))
+        rounds = self._gatekeeper.rounds if self._gatekeeper else Rounds()
+        return cast("type[asyncio.Protocol]", partial(Door, self._edge, self._short, self._gatekeeper, rounds))
 
     def close_streams(self) -> None:
         """End what would otherwise go on for ever: the process is about to stop."""

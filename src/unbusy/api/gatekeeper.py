@@ -19,9 +19,10 @@ from functools import lru_cache
 import msgspec
 
 from unbusy import telemetry
-from unbusy.admission import CLASSES, LIFE_S, Admitted, Class, Decision, Full, Gate, InLine, OverQuota, Tally
+from unbusy.admission import CLASSES, LIFE_S, Admitted, Class, Decision, Full, Gate, InLine, OverQuota, Tally, Waits
 from unbusy.api.principals import Authenticator, Principal
 from unbusy.api.rfc9457 import MEDIA_TYPE, Problem, Retry, Ticket
+from unbusy.api.rounds import Rounds
 from unbusy.api.texts import LANGUAGES, Language, choose_language, reason_pages
 from unbusy.clock import Clock
 from unbusy.reasons import Reason
@@ -49,7 +50,8 @@ class TurnedAway(Exception):
 class Gatekeeper:
     """Puts requests to the gate, and its decisions into HTTP.
 
-    `oldest_wait` gives how long, in seconds, the payment waits that has waited longest for its work to begin.
+    `payment_wait` and `read_wait` give how long, in seconds, the payment and the read wait that have waited
+    longest for their work to begin. `rounds` is where requests wait to be looked at.
     """
 
     def __init__(
@@ -58,13 +60,16 @@ class Gatekeeper:
         authenticator: Authenticator,
         *,
         clock: Clock,
-        oldest_wait: Callable[[], float],
+        payment_wait: Callable[[], float],
+        read_wait: Callable[[], float],
         when_done: Callable[[], None],
     ) -> None:
         self._gate = gate
         self._authenticator = authenticator
         self._clock = clock
-        self._oldest_wait = oldest_wait
+        self._payment_wait = payment_wait
+        self._read_wait = read_wait
+        self.rounds = Rounds()
         self._when_done = when_done
         self._refusals = {
             (reason, language): _Refusal(status, reason, language, has_ticket=reason in _WITH_TICKET)
@@ -77,7 +82,7 @@ class Gatekeeper:
         self, method: bytes, url: bytes, headers: dict[bytes, bytes], client: tuple[str, int] | None
     ) -> Decision:
         """What to do with this request. `client` is where it comes from."""
-        if self._oldest_wait() > _MOST_WAIT_S:
+        if self._payment_wait() > _MOST_WAIT_S:
             self._gate.brake(Class.pay)
         tenant, customer = self._who(headers, client)
         prefer, ticket = headers.get(b"prefer"), headers.get(b"unbusy-ticket")
@@ -156,7 +161,7 @@ class Gatekeeper:
             asked = self._clock.monotonic()
             await asyncio.sleep(_TICK_S)
             lag = max(0.0, self._clock.monotonic() - asked - _TICK_S)
-            self._gate.tick(self._now(), lag, self._oldest_wait())
+            self._gate.tick(self._now(), Waits(lag, self._payment_wait(), self._read_wait(), self.rounds.oldest_wait))
             self._tell(told)
 
     def _tell(self, told: Sequence[_Told]) -> None:

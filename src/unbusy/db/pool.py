@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -140,6 +141,11 @@ class Database:
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             self._pool.terminate()
 
+    @property
+    def oldest_wait(self) -> float:
+        """How many seconds the caller has waited for a connection who has waited longest."""
+        return self._places.oldest_wait
+
     @asynccontextmanager
     async def connection(self, deadline: Deadline | None = None) -> AsyncGenerator[Connection]:
         """A connection without a transaction, for reads of one statement.
@@ -214,7 +220,13 @@ class _Places:
     def __init__(self, places: int, longest_line: int) -> None:
         self._free = places
         self._longest_line = longest_line
-        self._line: deque[asyncio.Future[None]] = deque()
+        # Since when everybody waits, and for what.
+        self._line: deque[tuple[float, asyncio.Future[None]]] = deque()
+
+    @property
+    def oldest_wait(self) -> float:
+        """How many seconds the first in line has stood there."""
+        return time.monotonic() - self._line[0][0] if self._line else 0.0
 
     async def take(self, deadline: Deadline) -> None:
         """Take a place, in order of coming. Raises DeadlineUnreachable."""
@@ -230,7 +242,7 @@ class _Places:
     def give_back(self) -> None:
         """Hand the place to the first in line."""
         while self._line:
-            turn = self._line.popleft()
+            _, turn = self._line.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
@@ -238,7 +250,8 @@ class _Places:
 
     async def _wait(self, deadline: Deadline) -> None:
         turn = asyncio.get_running_loop().create_future()
-        self._line.append(turn)
+        place = (time.monotonic(), turn)
+        self._line.append(place)
         telemetry.POOL_WAITING.inc()
         try:
             async with asyncio.timeout(deadline.remaining()):
@@ -246,7 +259,7 @@ class _Places:
         except BaseException as error:
             if turn.cancelled():
                 with contextlib.suppress(ValueError):  # passed over already
-                    self._line.remove(turn)
+                    self._line.remove(place)
             else:  # our turn came while we were being told to stop waiting
                 self.give_back()
             if isinstance(error, TimeoutError):
