@@ -29,7 +29,6 @@ from unbusy.api import scope as scopes
 from unbusy.api.bodies import HeadTooLarge
 from unbusy.api.edge import Edge, dress
 from unbusy.api.gatekeeper import Gatekeeper
-from unbusy.api.plain import Plain, read_plain
 from unbusy.api.rounds import Rounds
 from unbusy.errors import Invalid
 
@@ -180,9 +179,6 @@ class Door(HttpToolsProtocol):
         self._open: OpenAnswer | None = None
         # While the body of a request for the short way comes in; only within one piece of data.
         self._is_collecting = False
-        # Whether the parser has all of what it began, and what the gate said about a request that it begins next.
-        self._is_between = True
-        self._decided: Decision | None = None
         self._is_in_head = False
         self._head_bytes = 0
         # Nothing that comes is read any more.
@@ -221,8 +217,6 @@ class Door(HttpToolsProtocol):
                 self._end(HeadTooLarge(MOST_HEAD))
                 return
         try:
-            if self._is_between and self._is_free() and (plain := read_plain(data)) and self._take_plain(plain):
-                return
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             # Nobody has to do what an upgrade asks for; the request was answered as it is.
@@ -233,8 +227,6 @@ class Door(HttpToolsProtocol):
             self._end(cause if isinstance(cause, Exception) else error)
         except httptools.HttpParserError:
             self._end(Invalid(_MALFORMED))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told
-            self._end(error)
         if self._is_collecting:
             # The rest comes later, or never: the long way knows how to wait for it.
             self._is_collecting = False
@@ -242,7 +234,6 @@ class Door(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_between = False
         self._is_in_head, self._head_bytes = True, 0
         self._wait(HEAD_S)
 
@@ -256,12 +247,12 @@ class Door(HttpToolsProtocol):
         if self.parser.should_upgrade() and any(name in _ANNOUNCE_A_BODY for name, _ in self.headers):
             # The parser takes what follows for another protocol, so nobody can tell where the body ends.
             raise Invalid(_NO_UPGRADE)
-        is_free = self._is_free()
+        is_free = self.cycle is None or self.cycle.response_complete
         if self._gatekeeper and not self._is_let_in(self._gatekeeper) and is_free:
             # Answered when its body is there, for which it has as long as for its head.
             self._wait(HEAD_S)
             if self.expect_100_continue:
-                self._turn_away_refused(keep_alive=False)
+                self._turn_away(keep_alive=False)
             return
         # Not let in, but not its turn either: the edge, behind those before it, tells it so.
         self._refused = None
@@ -281,11 +272,10 @@ class Door(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._is_between = True
         if self._is_over:
             return
         if self._refused:
-            self._turn_away_refused(keep_alive=self._is_kept())
+            self._turn_away(keep_alive=self._is_kept())
         elif self._is_collecting:
             self._is_collecting = False
             self._take()
@@ -344,38 +334,9 @@ class Door(HttpToolsProtocol):
         self._patience_s = seconds
         self._waits_since = time.monotonic()
 
-    def _is_free(self) -> bool:
-        """Whether everything that was asked before is answered."""
-        return self.cycle is None or self.cycle.response_complete
-
-    def _take_plain(self, plain: Plain) -> bool:
-        """Answer it, or have its short handler do so. False: it is for the parser, with what the gate has said."""
-        method, url, fields, self._fields, body = plain
-        if self.transport.is_closing():
-            return False
-        admitted = None
-        if self._gatekeeper:
-            decision = self._gatekeeper.decide(method, url, self._fields, self.client)
-            if not isinstance(decision, Admitted):
-                self._turn_away(decision, has_body=True, keep_alive=True)
-                return True
-            admitted = self._decided = decision
-        if not self._short.has(method, url):
-            return False
-        super().on_message_begin()
-        self.url = url
-        self.headers += fields
-        self._patience_s = math.inf
-        if not self._offer(method, body, admitted, keep_alive=True):
-            return False
-        self._decided = None
-        return True
-
     def _is_let_in(self, gatekeeper: Gatekeeper) -> bool:
         self._fields = dict(self.headers)
-        decision, self._decided = self._decided, None
-        if decision is None:
-            decision = gatekeeper.decide(self.parser.get_method(), self.url, self._fields, self.client)
+        decision = gatekeeper.decide(self.parser.get_method(), self.url, self._fields, self.client)
         scopes.leave_decision(cast("Scope", self.scope), decision, time.monotonic())
         if isinstance(decision, Admitted):
             self._admitted, self._refused = decision, None
@@ -383,17 +344,14 @@ class Door(HttpToolsProtocol):
         self._refused = decision
         return False
 
-    def _turn_away(self, decision: Decision, *, has_body: bool, keep_alive: bool) -> None:
+    def _turn_away(self, *, keep_alive: bool) -> None:
         assert self._gatekeeper is not None
-        request_id = self._edge.request_id(self._fields)
-        status, lines, body = self._gatekeeper.refusal(decision, self._fields, request_id)
-        self._is_over = not keep_alive
-        self.send(status, lines, body if has_body else b"", keep_alive=keep_alive)
-
-    def _turn_away_refused(self, *, keep_alive: bool) -> None:
         assert self._refused is not None
-        decision, self._refused = self._refused, None
-        self._turn_away(decision, has_body=self.parser.get_method() != b"HEAD", keep_alive=keep_alive)
+        request_id = self._edge.request_id(self._fields)
+        status, lines, body = self._gatekeeper.refusal(self._refused, self._fields, request_id)
+        self._refused = None
+        self._is_over = not keep_alive
+        self.send(status, lines, b"" if self.parser.get_method() == b"HEAD" else body, keep_alive=keep_alive)
 
     def _is_kept(self) -> bool:
         return self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
@@ -422,18 +380,13 @@ class Door(HttpToolsProtocol):
         self.transport.close()
 
     def _take(self) -> None:
-        if not self._offer(self.parser.get_method(), self._body, self._admitted, keep_alive=self._is_kept()):
+        is_kept = self._is_kept()
+        exchange = Exchange(self, self.parser.get_method(), self._body, self._admitted, keep_alive=is_kept)
+        before, self.cycle = self.cycle, exchange
+        if not self._short.take(exchange):
+            self.cycle = before
             self._begin_long()
             super().on_message_complete()
-
-    def _offer(self, method: bytes, body: bytes, admitted: Admitted | None, *, keep_alive: bool) -> bool:
-        """Whether its short handler takes the request."""
-        exchange = Exchange(self, method, body, admitted, keep_alive=keep_alive)
-        before, self.cycle = self.cycle, exchange
-        is_taken = self._short.take(exchange)
-        if not is_taken:
-            self.cycle = before
-        return is_taken
 
     def _begin_long(self) -> None:
         self._begin_cycle()

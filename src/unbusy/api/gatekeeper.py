@@ -36,8 +36,6 @@ _JITTER = 0.5
 # Whoever shows no token of ours is told from others by where the request comes from.
 _STRANGERS = 0
 
-Headers = Sequence[tuple[bytes, bytes]]
-
 
 class TurnedAway(Exception):
     """A request that was let in is turned away after all, because of whom it wants to pay."""
