@@ -46,6 +46,8 @@ _CROWDING_WEIGHT: Final = 0.3
 _SPREAD: Final = 0.1
 _SALT: Final = 0x9E3779B97F4A7C15
 _SALT_S: Final = 3_600
+# Some 20 MB of those who asked.
+_MOST_HASHES: Final = 100_000
 _HAND_SHIFT: Final = 32
 _GATEWAY_SHIFT: Final = 56
 _MICROSECONDS: Final = 1_000_000
@@ -120,6 +122,7 @@ class Gate:
     def __init__(self, key: bytes, shared: Shared, options: Options, now: float) -> None:
         self._key = key[:32]
         self._tickets = Tickets(key)
+        self._hashes: dict[tuple[int, bytes], int] = {}
         self._shared = shared
         self._options = options
         self._used = Used(shared.own.generations, [one.generations for one in shared.regions], now)
@@ -320,7 +323,14 @@ class Gate:
         return self._number
 
     def _hash(self, tenant: int, customer: bytes) -> int:
-        return int.from_bytes(blake2b(customer, digest_size=8, key=self._key, salt=tenant.to_bytes(8, "big")).digest())
+        known = self._hashes.get((tenant, customer))
+        if known is None:
+            if len(self._hashes) >= _MOST_HASHES:
+                self._hashes.clear()
+            salt = tenant.to_bytes(8, "big")
+            known = int.from_bytes(blake2b(customer, digest_size=8, key=self._key, salt=salt).digest())
+            self._hashes[tenant, customer] = known
+        return known
 
     def _line(self, klass: Class, place: int, now: float) -> Line:
         queue = self._queues[klass]

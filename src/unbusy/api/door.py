@@ -233,9 +233,13 @@ class Door(HttpToolsProtocol):
             self._begin_long()
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        """As uvicorn has it, but for the scope, which only those need who are let in."""
+        self.url, self.headers = b"", []
         self._is_in_head, self._head_bytes = True, 0
         self._wait(HEAD_S)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._is_in_head, self._head_bytes = False, 0
@@ -248,15 +252,22 @@ class Door(HttpToolsProtocol):
             # The parser takes what follows for another protocol, so nobody can tell where the body ends.
             raise Invalid(_NO_UPGRADE)
         is_free = self.cycle is None or self.cycle.response_complete
-        if self._gatekeeper and not self._is_let_in(self._gatekeeper) and is_free:
+        fields = self._fields = dict(self.headers)
+        is_waiting = fields.get(b"expect", b"").lower() == b"100-continue"
+        decision = self._gatekeeper and self._gatekeeper.decide(self.parser.get_method(), self.url, fields, self.client)
+        if decision and not isinstance(decision, Admitted) and is_free:
+            self._refused = decision
             # Answered when its body is there, for which it has as long as for its head.
             self._wait(HEAD_S)
-            if self.expect_100_continue:
+            if is_waiting:
                 self._turn_away(keep_alive=False)
             return
-        # Not let in, but not its turn either: the edge, behind those before it, tells it so.
-        self._refused = None
-        is_whole = is_free and not self.expect_100_continue
+        self._begin_scope(is_waiting=is_waiting)
+        if decision:
+            # Perhaps not let in, but not its turn either: the edge, behind those before it, tells it so.
+            scopes.leave_decision(cast("Scope", self.scope), decision, time.monotonic())
+            self._admitted = decision if isinstance(decision, Admitted) else None
+        is_whole = is_free and not is_waiting
         self._is_collecting = is_whole and self._short.has(self.parser.get_method(), self.url)
         if self._is_collecting:
             self._body = b""
@@ -334,15 +345,11 @@ class Door(HttpToolsProtocol):
         self._patience_s = seconds
         self._waits_since = time.monotonic()
 
-    def _is_let_in(self, gatekeeper: Gatekeeper) -> bool:
-        self._fields = dict(self.headers)
-        decision = gatekeeper.decide(self.parser.get_method(), self.url, self._fields, self.client)
-        scopes.leave_decision(cast("Scope", self.scope), decision, time.monotonic())
-        if isinstance(decision, Admitted):
-            self._admitted, self._refused = decision, None
-            return True
-        self._refused = decision
-        return False
+    def _begin_scope(self, *, is_waiting: bool) -> None:
+        headers, url = self.headers, self.url
+        super().on_message_begin()
+        self.headers += headers
+        self.url, self.expect_100_continue = url, is_waiting
 
     def _turn_away(self, *, keep_alive: bool) -> None:
         assert self._gatekeeper is not None
