@@ -68,12 +68,16 @@ _LONGEST_SAMPLE_S: Final = 1.0
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What happened in the last `seconds`, in cost units; `queueing_s` is the mean wait, loop lag included."""
+    """What happened in the last `seconds`, in cost units; `queueing_s` is the mean wait, loop lag included.
+
+    `is_held_back` when less was let in than the limit says: what was completed then proves nothing.
+    """
 
     seconds: float
     completed: float
     offered: float
     queueing_s: float
+    is_held_back: bool = False
 
 
 class Capacity(msgspec.Struct, frozen=True):
@@ -106,7 +110,7 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     is_over = excess_s > 0 and not _is_idle(capacity, sample)
     binds = sample.offered >= _BINDS * capacity.limit * sample.seconds
     calm_s = _calmed(capacity.calm_s, sample.queueing_s / may_queue_s, seconds, binds=binds)
-    good = _learned(capacity, sample.completed / sample.seconds, seconds, is_over=is_over)
+    good = _learned(capacity, sample.completed / sample.seconds, seconds, is_over=is_over and not sample.is_held_back)
     if is_over:
         limit = good * (1 - excess_s / _DRAIN_S)
     else:

@@ -40,7 +40,9 @@ _DEMAND_WEIGHT: Final = 0.2
 # Requests may wait so long to be looked at before those who are let in make room for those who are not; what
 # is good is left so much of then. That is the part of what could be done that is declared as capacity.
 _DOOR_S: Final = 0.02
-_DECLARED: Final = 0.5
+_DECLARED: Final = 0.55
+# A crowd that takes less than this part of that room holds nobody back.
+_LITTLE: Final = 0.1
 _CROWDING_WEIGHT: Final = 0.3
 # Those who are told to come back are spread over this part of the longest wait.
 _SPREAD: Final = 0.1
@@ -355,7 +357,7 @@ class Gate:
         target_s = self._options.target_s
         # The oldest says something only when it is left behind: then nothing is finished that could tell.
         waited = waits.payment if waits.payment > mean + target_s else mean
-        sample = Sample(passed, self._completed, offered, waited + waits.loop)
+        sample = Sample(passed, self._completed, offered, waited + waits.loop, self._crowding > _LITTLE)
         self.capacity = capacities.follow(self.capacity, sample, target_s)
         self._reading = capacities.follow(self._reading, Sample(passed, self._looked, read, waits.read), target_s)
         self._crowding += (min(1.0, waits.door / _DOOR_S) - self._crowding) * _CROWDING_WEIGHT
