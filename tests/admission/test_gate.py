@@ -178,3 +178,28 @@ def test_saying_no_is_cheap(tmp_path: Path) -> None:
     place(gate, START_AT)
     took = min(timeit.repeat(lambda: pay(gate, START_AT), number=2_000, repeat=5)) / 2_000
     assert took < 50e-6
+
+
+def test_a_crowd_at_the_door_makes_room(tmp_path: Path) -> None:
+    """While requests wait to be looked at, less is let in, but more than half of what is good; then all again."""
+    gate = gate_at(tmp_path, good=1_000)
+    before = gate.rate(Class.pay)
+    for step in range(1, 21):
+        gate.tick(START_AT + step / 10, Waits(door=0.1))
+    assert 0.5 * before <= gate.rate(Class.pay) <= 0.6 * before
+    for step in range(21, 61):
+        gate.tick(START_AT + step / 10)
+    assert gate.rate(Class.pay) == pytest.approx(before, rel=0.02)
+
+
+def test_reads_that_wait_close_the_door_to_reads_only(tmp_path: Path) -> None:
+    """Whatever waits for a connection to read with says nothing about payments."""
+    gate = gate_at(tmp_path, good=1_000)
+    pay, read = gate.rate(Class.pay), gate.rate(Class.read)
+    for step in range(1, 31):
+        for number in range(100):
+            gate.decide("GET", "/v1/payments", None, 1, b"%d" % number, None, START_AT + step / 10)
+        gate.finished(Class.read, 0.0)
+        gate.tick(START_AT + step / 10, Waits(read=0.5))
+    assert gate.rate(Class.read) < 0.1 * read
+    assert gate.rate(Class.pay) >= 0.9 * pay

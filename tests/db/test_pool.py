@@ -60,6 +60,21 @@ async def test_a_full_line_is_refused_at_once(url: str) -> None:
     await db.close()
 
 
+async def test_it_is_known_how_long_the_first_in_line_waits(url: str) -> None:
+    """Nothing while nobody waits; and nothing again once the connection is there."""
+    db = await Database.open(url, size=1)
+    holder = await Holder(db).has_it()
+    assert db.oldest_wait == 0
+    waiting = Holder(db)
+    await asyncio.sleep(0.02)
+    assert 0 < db.oldest_wait < 5
+    await holder.let_go()
+    await waiting.has_it()
+    assert db.oldest_wait == 0
+    await waiting.let_go()
+    await db.close()
+
+
 async def test_nobody_waits_past_the_deadline(url: str) -> None:
     """Who waits longer than its caller does is told so, and leaves the line to those behind."""
     db = await Database.open(url, size=1)

@@ -30,7 +30,7 @@ from unbusy.reasons import Reason
 _TICK_S = 0.1
 # A payment that was let in has not begun after this: too many were. With a batch before it and its own, it
 # is still answered within a quarter of a second.
-_MOST_WAIT_S = 0.1
+_MOST_WAIT_S = 0.06
 _BEARER = b"Bearer "
 _JITTER = 0.5
 # Whoever shows no token of ours is told from others by where the request comes from.
