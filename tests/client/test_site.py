@@ -190,7 +190,12 @@ async def test_a_batch(site: Site, ming: AsyncClient) -> None:
     assert (finished.is_finished, finished.payments) == (True, {"completed": 1, "declined": 1})
     paid, refused, declined = [row async for row in ming.batch_rows(batch.id)]
     assert (paid.line, paid.key, paid.status) == (1, "wage-1", "completed")
-    assert (refused.status, refused.reason, refused.field, refused.payment_id) == ("refused", "not_found", "payee", None)
+    assert (refused.status, refused.reason, refused.field, refused.payment_id) == (
+        "refused",
+        "not_found",
+        "payee",
+        None,
+    )
     assert refused.detail
     assert (declined.status, declined.reason) == ("declined", "insufficient_funds")
     assert paid.payment_id is not None

@@ -29,7 +29,7 @@ def result(*phases: Phase) -> Result:
         machine=machine(),
         phases=list(phases),
         void=[reason for phase in phases for reason in phase.void],
-        skipped=[],
+        skipped={},
         is_quick=True,
         began_at="2026-01-02T03:04:05+00:00",
         took_s=240,
