@@ -102,7 +102,7 @@ def test_the_page_says_what_came_out() -> None:
     assert "a &lt;b&gt;reason&lt;/b&gt;" in page(result(void))
 
 
-@pytest.mark.parametrize("name", ["calibrate", *PHASES])
+@pytest.mark.parametrize("name", ["calibrate", *PHASES, "riders"])
 def test_every_phase_can_be_shown(name: str) -> None:
     """Also one that broke before anything was measured."""
     shown = page(result(Phase(name, void=["it broke"])))

@@ -12,13 +12,14 @@ of their own (`unbusy.drill.rider`), on the generator's core.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -62,33 +63,10 @@ class Ride(msgspec.Struct):
 
 
 class Riders:
-    """Ride from entering the context until `end()`."""
+    """Those who are riding now."""
 
-    def __init__(self, trip: Trip, core: int | None) -> None:
-        self._trip = trip
-        self._core = core
-
-    def __enter__(self) -> Riders:
-        """Raises SetupError when they cannot sign in."""
-        self._process = process = subprocess.Popen(
-            [sys.executable, "-m", "unbusy.drill.rider"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert process.stdin
-        assert process.stdout
-        if self._core is not None:
-            os.sched_setaffinity(process.pid, [self._core])
-        process.stdin.write(msgspec.json.encode(self._trip) + b"\n")
-        process.stdin.flush()
-        if not process.stdout.readline():
-            process.wait()
-            raise SetupError("the riders did not start; what they said is above")
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
 
     def end(self) -> list[Ride]:
         """Let them finish what they began, and give every ride. Raises SetupError when they broke."""
@@ -96,6 +74,28 @@ class Riders:
         if self._process.returncode:
             raise SetupError("the riders failed; what they said is above")
         return msgspec.msgpack.decode(written, type=list[Ride])
+
+
+@contextmanager
+def riding(trip: Trip, core: int | None) -> Generator[Riders]:
+    """They ride inside, on this core. Raises SetupError when they cannot sign in."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unbusy.drill.rider"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin
+    assert process.stdout
+    if core is not None:
+        os.sched_setaffinity(process.pid, [core])
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(msgspec.json.encode(trip) + b"\n")
+            process.stdin.flush()
+        if not process.stdout.readline():
+            raise SetupError("the riders did not start; what they said is above")
+        yield Riders(process)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def have_a_client() -> bool:

@@ -20,7 +20,7 @@ from unbusy.drill import oracle, riders
 from unbusy.drill.ground import FULL, QUICK, Crowd, Ground, Scale
 from unbusy.drill.lines import Line, Phase, judge
 from unbusy.drill.phases import GATE_OFF, OURS, PHASES, calibrate
-from unbusy.drill.riders import Ride, Riders, Trip
+from unbusy.drill.riders import Ride, Trip
 from unbusy.drill.system import System, started
 from unbusy.errors import SetupError
 from unbusy.ids import Ids
@@ -198,7 +198,7 @@ class _Run:
         mark = Ids(SystemClock()).new().hex
         people = furnish(system.url, _RIDERS, 0, name=f"r{mark[:12]}")
         trip = Trip(system.address, mark, [person.handle for person in people], PASSWORD, ASSET)
-        with Riders(trip, core) as riding:
+        with riders.riding(trip, core) as riding:
             yield
             try:
                 self._rides += riding.end()
