@@ -7,16 +7,21 @@ import re
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 
 import pytest
 from tests.drill.server import Answer, answer, serving
-from tests.drill.test_drill import drill
 
+from unbusy.clock import SystemClock
+from unbusy.drill import oracle
+from unbusy.drill.ground import QUICK, Crowd, Event, Ground
 from unbusy.drill.lines import Phase
 from unbusy.drill.oracle import Stored
 from unbusy.drill.riders import Ride, Trip, judged, riding
+from unbusy.drill.system import KILLS, started
 from unbusy.errors import SetupError
+from unbusy.ids import Ids
+from unbusy.load import ASSET, PASSWORD, furnish, tokens
 
 NOW = datetime.now(UTC).isoformat()
 PERSON = {"id": "per_1", "handle": "@r_0", "name": "Rider"}
@@ -159,11 +164,24 @@ def test_who_cannot_sign_in_does_not_ride() -> None:
         ride(wallet, 0)
 
 
-def test_they_ride_through_kills(tmp_path: Path) -> None:
-    """Gateway, worker and PostgreSQL are killed at ten times the load: each call ends, and as the books say."""
-    done = drill("--quick", "--phase", "kills", "--capacity", "40", "--json", directory=tmp_path)
-    report = json.loads(done.stdout)
-    riders = report["phases"][-1]
-    assert riders["name"] == "riders"
-    assert riders["values"]["paid"] > 0
-    assert {line["ok"] for line in report["lines"] if line["line"] == 17} == {True}, riders
+def test_they_ride_through_it_all() -> None:
+    """A crowd comes, storage freezes, gateway, worker and PostgreSQL are killed: each call ends, as the books say."""
+    with started(None, QUICK.settings) as system:
+        people = furnish(system.url, 32, 0)
+        crowd = Crowd(tokens(people, system.secret), [])
+        ground = Ground(system, crowd, QUICK, None, Ids(SystemClock()), lambda _: None)
+        trip = Trip(system.address, "trip", [person.handle for person in people[:16]], PASSWORD, ASSET, per_s=20)
+        disasters = [
+            Event(1, system.freeze),
+            Event(3, system.thaw),
+            *(Event(4 + 2 * number, partial(system.kill, what)) for number, what in enumerate(KILLS)),
+        ]
+        with riding(trip, None) as riders:
+            try:
+                ground.run(*ground.crowds(1_000, 9), events=disasters)
+            finally:
+                system.thaw()
+            rides = riders.end()
+        phase = judged(rides, oracle.stored(system.url, trip.name))
+    assert astray(phase) == (0, 0), phase
+    assert phase.values["paid"], phase
