@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -17,7 +19,7 @@ from unbusy.drill import oracle
 from unbusy.drill.ground import QUICK, Crowd, Event, Ground
 from unbusy.drill.lines import Phase
 from unbusy.drill.oracle import Stored
-from unbusy.drill.riders import Ride, Trip, judged, riding
+from unbusy.drill.riders import Ride, Trip, have_a_client, judged, riding
 from unbusy.drill.system import KILLS, started
 from unbusy.errors import SetupError
 from unbusy.ids import Ids
@@ -152,6 +154,15 @@ def test_who_knows_leaves() -> None:
     assert {ride.key: 1 for ride in rides} == asked
     assert {(ride.ends[-1], ride.id, ride.is_over) for ride in rides} == {("LineFull", "", True)}
     assert signed_in["all"] > 2
+
+
+def test_a_wallet_does_without_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the client is not installed, nobody rides, and the drill can be run all the same."""
+    assert have_a_client()
+    monkeypatch.setitem(sys.modules, "unbusy_client", None)
+    assert not have_a_client()
+    without = "import sys; sys.modules['unbusy_client'] = None; import unbusy.drill, unbusy.cli"
+    subprocess.run([sys.executable, "-c", without], check=True)
 
 
 def test_who_cannot_sign_in_does_not_ride() -> None:

@@ -42,7 +42,7 @@ _PHASES = {
     "gate-off": ("Control: gate off", "10 × C without the gate, clients give up after a second",
                  "对照：关闭闸门", "没有闸门的 10 倍负载，客户端一秒后放弃"),
     "riders": ("Riders", "people who pay with the Python client through all of it; how each of their calls ended",
-               "骑手", "全程使用 Python 客户端付款的人；每次调用的结局"),
+               "全程客户", "全程使用 Python 客户端付款的人；每次调用的结局"),
 }  # fmt: skip
 _VERDICTS = (
     ("holds", "Every line that was run holds.", "所运行的每一条都成立。"),

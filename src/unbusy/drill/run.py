@@ -164,7 +164,8 @@ class _Run:
         self.scale = scale
         self.capacity = capacity or 0.0
         self.phases: list[Phase] = []
-        self._rides: list[Ride] = []
+        # None while nobody has ridden.
+        self._rides: list[Ride] | None = None
         self._found: list[oracle.Stored] = []
         self._watcher = watcher
         self._count = count + 1
@@ -186,7 +187,7 @@ class _Run:
 
     def arrive(self) -> None:
         """Nobody rides any more: judge what the riders were told."""
-        if self._rides:
+        if self._rides is not None:
             self._ended(riders.judged(self._rides, self._found), self.capacity)
 
     @contextmanager
@@ -201,10 +202,12 @@ class _Run:
         with riders.riding(trip, core) as riding:
             yield
             try:
-                self._rides += riding.end()
-                self._found += oracle.stored(system.url, mark)
+                rides, found = riding.end(), oracle.stored(system.url, mark)
             except SetupError as error:
                 self.broke(riders.NAME, error)
+            else:
+                self._rides = [*(self._rides or ()), *rides]
+                self._found += found
 
     def _one(self, name: str, measure: Callable[[Ground], Phase], ground: Ground) -> None:
         self._watcher.begins(name, len(self.phases) / self._count)
