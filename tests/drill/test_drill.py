@@ -24,6 +24,7 @@ def test_a_phase_is_drilled(tmp_path: Path) -> None:
     Whether they hold is the machine's matter here: what did not run is not judged, and what is void is not green.
     """
     done = drill("--quick", "--phase", "steady", "--capacity", "50", "--out", "report", "--json", directory=tmp_path)
+    assert done.stdout, done.stderr
     told = json.loads(done.stdout)
     assert (tmp_path / "report" / "report.html").exists()
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == told
