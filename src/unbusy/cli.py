@@ -437,8 +437,8 @@ def _show_drill(result: Result, directory: Path | None) -> None:
     drill.show_lines(out, result.lines)
     for reason in result.void:
         out.print(f"[yellow]void:[/] {escape(reason)}", soft_wrap=True)
-    for name in result.skipped:
-        out.print(f"[dim]skipped: {name}, which is only for a wallet that the drill starts itself[/]")
+    for name, why in result.skipped.items():
+        out.print(f"[dim]skipped: {name}, {why}[/]", soft_wrap=True)
     out.print(f"C = [bold]{result.capacity:,.0f}[/] payments a second; {result.took_s:.0f} s")
     if directory:
         out.print(f"The report is in {directory / 'report.html'}", soft_wrap=True)

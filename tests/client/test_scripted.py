@@ -192,10 +192,14 @@ BATCH: dict[str, Any] = {
     "id": "bat_1",
     "status": "queued",
     "accepted": 2,
+    "refused": 0,
+    "payments": {"queued": 2},
+    "rows": {"items": [], "next": None},
+    "created_at": "2026-03-10T11:00:00Z",
     "finish_by": "2026-03-10T12:00:00Z",
-    "rows": [],
 }
 ROW: dict[str, Any] = {"line": 1, "key": "row-1", "status": "completed", "payment_id": "pay_1"}
+DECLINED = ROW | {"line": 2, "status": "declined", "reason": "insufficient_funds"}
 
 
 async def test_batches(connect: Connect) -> None:
@@ -204,9 +208,9 @@ async def test_batches(connect: Connect) -> None:
         cut(),
         answer(202, BATCH),
         problem(422, "invalid", safe=False, errors=[{"field": "line 17: amount", "detail": "not a number"}]),
-        answer(200, BATCH | {"status": "completed"}),
-        answer(200, BATCH | {"rows": [ROW], "next": "more"}),
-        answer(200, BATCH | {"rows": [ROW | {"line": 2, "status": "declined", "reason": "insufficient_funds"}]}),
+        answer(200, BATCH | {"status": "finished"}),
+        answer(200, BATCH | {"rows": {"items": [ROW], "next": "more"}}),
+        answer(200, BATCH | {"rows": {"items": [DECLINED], "next": None}}),
     ]
     async with playing(*script) as played:
         client = connect(played.url, session=SESSION)
@@ -223,7 +227,7 @@ async def test_batches(connect: Connect) -> None:
         assert raised.value.fields[0].field == "line 17: amount"
         assert played.heard[2].line == "POST /v1/payment-batches?take_good_rows=true HTTP/1.1"
         assert (played.heard[2].headers["content-type"], played.heard[2].body[:4]) == ("text/csv", b"key,")
-        assert (await client.batch(batch.id)).status == "completed"
+        assert (await client.batch(batch.id)).is_finished
         rows = [(row.line, row.status, row.reason) async for row in client.batch_rows(batch.id)]
         assert rows == [(1, "completed", None), (2, "declined", "insufficient_funds")]
         assert "cursor=more" in played.heard[-1].line

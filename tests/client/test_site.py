@@ -19,6 +19,7 @@ from unbusy_client import (
     Forbidden,
     Invalid,
     KeyReused,
+    NewPayment,
     NotFound,
     Session,
     Unauthenticated,
@@ -166,6 +167,48 @@ async def test_requests_for_money(site: Site, connect: Connect, ming: AsyncClien
     with pytest.raises(Conflict) as raised:
         await ming.pay_request(asked[2].id)
     assert raised.value.reason == "request_not_open"
+
+
+async def test_a_batch(site: Site, ming: AsyncClient) -> None:
+    """Good rows are taken if that was asked for, bad ones are named, and the report says what became of each."""
+    rows = [
+        NewPayment(key="wage-1", payee="@anna", amount=60_00, asset="EUR", note="wages"),
+        NewPayment(key="wage-2", payee="@nobody_here", amount=1, asset="EUR"),
+        NewPayment(key="wage-3", payee="@anna", amount=60_00, asset="EUR"),
+    ]
+    with pytest.raises(Invalid) as invalid:
+        await ming.pay_batch(rows, key="wages")
+    assert [error.field for error in invalid.value.fields] == ["line 2: payee"]
+    batch = await ming.pay_batch(rows, take_good_rows=True, key="wages")
+    assert (batch.accepted, batch.refused, batch.payments, batch.is_finished) == (2, 1, {"queued": 2}, False)
+    assert batch.finish_by is not None
+    assert batch.next_check_after is not None
+    assert (await ming.pay_batch(rows, take_good_rows=True, key="wages")).id == batch.id
+
+    await site.bank.settle_queued()
+    finished = await ming.batch(batch.id)
+    assert (finished.is_finished, finished.payments) == (True, {"completed": 1, "declined": 1})
+    paid, refused, declined = [row async for row in ming.batch_rows(batch.id)]
+    assert (paid.line, paid.key, paid.status) == (1, "wage-1", "completed")
+    assert (refused.status, refused.reason, refused.field, refused.payment_id) == (
+        "refused",
+        "not_found",
+        "payee",
+        None,
+    )
+    assert refused.detail
+    assert (declined.status, declined.reason) == ("declined", "insufficient_funds")
+    assert paid.payment_id is not None
+    assert (await ming.payment(paid.payment_id)).note == "wages"
+
+
+async def test_a_file_of_many_rows(ming: AsyncClient) -> None:
+    """Sent as it is, and its report is gone through page by page, each row once and in order."""
+    content = "key,payee,amount,asset\n" + "".join(f"row-{number},@anna,1,EUR\n" for number in range(203))
+    batch = await ming.pay_file(content.encode(), "text/csv")
+    rows = [row async for row in ming.batch_rows(batch.id)]
+    assert [row.key for row in rows] == [f"row-{number}" for number in range(203)]
+    assert [row.line for row in rows] == list(range(2, 205))
 
 
 async def test_events(site: Site, connect: Connect, ming: AsyncClient) -> None:

@@ -19,16 +19,17 @@ def drill(*words: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_phase_is_drilled(tmp_path: Path) -> None:
-    """A wallet is started, people are put in, load is put on, lines are judged, and the report is written.
+    """A wallet is started, people are put in, load is put on, riders ride, lines are judged, the report is written.
 
     Whether they hold is the machine's matter here: what did not run is not judged, and what is void is not green.
     """
     done = drill("--quick", "--phase", "steady", "--capacity", "50", "--out", "report", "--json", directory=tmp_path)
+    assert done.stdout, done.stderr
     told = json.loads(done.stdout)
     assert (tmp_path / "report" / "report.html").exists()
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == told
-    assert [phase["name"] for phase in told["phases"]] == ["steady"]
-    assert {line["line"] for line in told["lines"] if line["ok"] is not None} <= {4, 5}
+    assert [phase["name"] for phase in told["phases"]] == ["steady", "riders"]
+    assert {line["line"] for line in told["lines"] if line["ok"] is not None} <= {4, 5, 17}
     fell_short = any(line["ok"] is False for line in told["lines"])
     assert done.returncode == (2 if told["void"] else 1 if fell_short else 0), done.stderr
     assert told["phases"][0]["outcomes"]["completed"] > 100

@@ -29,7 +29,7 @@ def result(*phases: Phase) -> Result:
         machine=machine(),
         phases=list(phases),
         void=[reason for phase in phases for reason in phase.void],
-        skipped=[],
+        skipped={},
         is_quick=True,
         began_at="2026-01-02T03:04:05+00:00",
         took_s=240,
@@ -102,7 +102,7 @@ def test_the_page_says_what_came_out() -> None:
     assert "a &lt;b&gt;reason&lt;/b&gt;" in page(result(void))
 
 
-@pytest.mark.parametrize("name", ["calibrate", *PHASES])
+@pytest.mark.parametrize("name", ["calibrate", *PHASES, "riders"])
 def test_every_phase_can_be_shown(name: str) -> None:
     """Also one that broke before anything was measured."""
     shown = page(result(Phase(name, void=["it broke"])))

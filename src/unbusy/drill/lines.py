@@ -136,6 +136,11 @@ RULES = (
          ("kills",), "count", Range(0, 0)),
     Rule(16, "goodput_off", "control run with the gate off: must collapse", "关闭闸门的对照运行：必须崩溃",
          ("gate-off",), "C", Range(most=0.5)),
+    Rule(17, "astray", "the client through it all: calls without a final outcome, or with another than told",
+         "客户端全程：没有最终结果、或结果与所告知不符的调用",
+         ("riders",), "count", Range(0, 0)),
+    Rule(17, "paid_twice", "the client through it all: paid twice", "客户端全程：重复付款",
+         ("riders",), "count", Range(0, 0)),
 )  # fmt: skip
 
 

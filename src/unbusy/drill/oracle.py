@@ -42,11 +42,11 @@ class Verdict(NamedTuple):
     doubled: int
 
 
-def stored(url: str, log: Log) -> list[Stored]:
-    """Every payment in the database that was made by this load."""
+def stored(url: str, name: str) -> list[Stored]:
+    """Every payment in the database whose key is of this load, or these riders."""
 
     async def look(connection: Connection) -> Sequence[Row]:
-        return await sql.payments_under(connection, f"{log.name}-")
+        return await sql.payments_under(connection, f"{name}-")
 
     return [_stored(row) for row in look_up(url, look)]
 

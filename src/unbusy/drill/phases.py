@@ -204,7 +204,7 @@ def promises(ground: Ground) -> Phase:
     give_up_at = time.monotonic() + _DRAIN_S
     while oracle.still_queued(ground.system.url, log) and time.monotonic() < give_up_at:
         time.sleep(1.0)
-    done = {payment.key: payment for payment in oracle.stored(ground.system.url, log)}
+    done = {payment.key: payment for payment in oracle.stored(ground.system.url, log.name)}
     told = [(msgspec.json.decode(body), done.get(log.key(want))) for want, body in log.answers.items()]
     queued = [(answer, payment) for answer, payment in told if answer.get("status") == "queued"]
     likely = [kept for answer, payment in queued if (kept := _kept(answer, _LIKELY_BY, payment)) is not None]
@@ -274,7 +274,7 @@ def kills(ground: Ground) -> Phase:
     log = ground.run(*ground.crowds(_SURGE * ground.capacity, (len(victims) + 1) * _BETWEEN_KILLS_S), events=events)
     told = {log.key(want): id for want, id in log.payments.items()}
     answers, open_questions = _ask_again(ground, log)
-    found = oracle.stored(ground.system.url, log)
+    found = oracle.stored(ground.system.url, log.name)
     verdict = oracle.verdict({**told, **answers}, len(log.doubled), found)
     moved = int(oracle.total(ground.system.url) != before)
     return ground.phase(

@@ -41,6 +41,8 @@ _PHASES = {
               "强杀进程", "10 倍负载下对网关、后台与 PostgreSQL 执行 kill −9，之后核对"),
     "gate-off": ("Control: gate off", "10 × C without the gate, clients give up after a second",
                  "对照：关闭闸门", "没有闸门的 10 倍负载，客户端一秒后放弃"),
+    "riders": ("Riders", "people who pay with the Python client through all of it; how each of their calls ended",
+               "全程客户", "全程使用 Python 客户端付款的人；每次调用的结局"),
 }  # fmt: skip
 _VERDICTS = (
     ("holds", "Every line that was run holds.", "所运行的每一条都成立。"),
@@ -87,8 +89,7 @@ def page(result: Result) -> str:
 
 
 def _notes(result: Result) -> Sequence[str]:
-    skipped = ", ".join(result.skipped)
-    return [*result.void, *([f"skipped, because the wallet was a given one: {skipped}"] if skipped else [])]
+    return [*result.void, *(f"skipped: {name}, {why}" for name, why in result.skipped.items())]
 
 
 def _line(line: Line) -> str:
@@ -108,14 +109,20 @@ def _phase(phase: Phase, capacity: float) -> str:
     void = "".join(f'<p class="note">{escape(reason)}</p>' for reason in phase.void)
     answers = list(phase.outcomes.items())
     shown = [f"{escape(word)} <b>{count:,}</b>" for word, count in answers[:_MOST_OUTCOMES]]
-    generator = (
-        f"generator: late p99 {phase.late_p99_ms:.1f} ms, {phase.cost_us:.0f} µs a request, "
-        f"{phase.busy * 100:.0f} % of its core"
-    )
     values = [f"{escape(name)} <b>{escape(show(value, ''))}</b>" for name, value in phase.values.items()]
     return (
         f'<article><h3>{title} <span lang="zh">{title_zh}</span></h3>'
         f'<p class="about">{escape(about)} · <span lang="zh">{about_zh}</span></p>{void}{drawn}'
         f'<p class="facts">{" · ".join(values)}</p>'
-        f'<p class="facts">{" · ".join(shown)}</p><p class="facts">{generator}</p></article>'
+        f'<p class="facts">{" · ".join(shown)}</p>{_generator(phase)}</article>'
+    )
+
+
+def _generator(phase: Phase) -> str:
+    """What it took to make the load; nothing of a phase that was no load."""
+    if not phase.series:
+        return ""
+    return (
+        f'<p class="facts">generator: late p99 {phase.late_p99_ms:.1f} ms, {phase.cost_us:.0f} µs a request, '
+        f"{phase.busy * 100:.0f} % of its core</p>"
     )

@@ -16,13 +16,15 @@ import msgspec
 import unbusy
 from unbusy.clock import SystemClock
 from unbusy.db.locate import located
+from unbusy.drill import oracle, riders
 from unbusy.drill.ground import FULL, QUICK, Crowd, Ground, Scale
 from unbusy.drill.lines import Line, Phase, judge
 from unbusy.drill.phases import GATE_OFF, OURS, PHASES, calibrate
+from unbusy.drill.riders import Ride, Trip
 from unbusy.drill.system import System, started
 from unbusy.errors import SetupError
 from unbusy.ids import Ids
-from unbusy.load import Moment, cores_apart, furnish, tokens
+from unbusy.load import ASSET, PASSWORD, Moment, cores_apart, furnish, tokens
 from unbusy.secret import signing_secret
 from unbusy.settings import Settings
 
@@ -30,6 +32,9 @@ _TENANTS, _PEOPLE_OF_EACH = 10, 16
 # After a phase, until the next one begins.
 _REST_S = 2.0
 _CONTROL = {"UNBUSY_GATE": "off"}
+_RIDERS = 7
+_ONLY_OURS = "only for a wallet that the drill starts itself"
+_NO_CLIENT = "who need the client (pip install ./sdk/python)"
 
 GREEN, SHORT, VOID = range(3)
 
@@ -47,14 +52,14 @@ class Machine(msgspec.Struct):
 
 class Result(msgspec.Struct):
     """All of a drill. `capacity` is C in payments a second; `void` says why it proves nothing, when it does;
-    `skipped` are phases that a given wallet is spared."""
+    `skipped` says why a phase was not run."""
 
     capacity: float
     lines: list[Line]
     machine: Machine
     phases: list[Phase]
     void: list[str]
-    skipped: list[str]
+    skipped: dict[str, str]
     is_quick: bool
     began_at: str
     took_s: float
@@ -100,9 +105,11 @@ def drill(
     if phase is not None and phase not in PHASES:
         raise SetupError(f"there is no phase {phase}; there are {', '.join(PHASES)}")
     names = [name for name in PHASES if phase in (None, name)]
-    skipped = [name for name in names if address and name in OURS]
-    if skipped == names:
+    skipped = {name: _ONLY_OURS for name in names if address and name in OURS}
+    if list(skipped) == names:
         raise SetupError(f"{', '.join(names)}: only for a wallet that the drill starts itself, so without --address")
+    if not riders.have_a_client():
+        skipped[riders.NAME] = _NO_CLIENT
     began, clock = time.monotonic(), SystemClock()
     began_at = clock.now().isoformat(timespec="seconds")
     run = _Run(watcher, QUICK if is_quick else FULL, capacity, len(names))
@@ -112,6 +119,7 @@ def drill(
                 run.on(system, core, [name for name in names if name not in skipped])
         else:
             _on_our_own(run, core, names)
+    run.arrive()
     return Result(
         capacity=round(run.capacity, 1),
         lines=judge(run.phases),
@@ -156,20 +164,50 @@ class _Run:
         self.scale = scale
         self.capacity = capacity or 0.0
         self.phases: list[Phase] = []
+        # None while nobody has ridden.
+        self._rides: list[Ride] | None = None
+        self._found: list[oracle.Stored] = []
         self._watcher = watcher
         self._count = count + 1
 
     def on(self, system: System, core: int | None, names: Sequence[str]) -> None:
-        """Run these phases on a wallet, after C is known."""
+        """Run these phases on a wallet, after C is known; the riders ride through all of them."""
         ids = Ids(SystemClock())
         ground = Ground(system, _people(system, self.scale), self.scale, core, ids, self._watcher.moment)
         if not self.capacity:
             self._one("calibrate", calibrate, ground)
             self.capacity = ground.capacity
         ground.capacity = self.capacity
-        for name in names if self.capacity else ():
-            time.sleep(_REST_S)
-            self._one(name, PHASES[name], ground)
+        if not self.capacity or not names:
+            return
+        with self._riding(system, core):
+            for name in names:
+                time.sleep(_REST_S)
+                self._one(name, PHASES[name], ground)
+
+    def arrive(self) -> None:
+        """Nobody rides any more: judge what the riders were told."""
+        if self._rides is not None:
+            self._ended(riders.judged(self._rides, self._found), self.capacity)
+
+    @contextmanager
+    def _riding(self, system: System, core: int | None) -> Generator[None]:
+        """Inside, riders ride. Without a client there are none."""
+        if not riders.have_a_client():
+            yield
+            return
+        mark = Ids(SystemClock()).new().hex
+        people = furnish(system.url, _RIDERS, 0, name=f"r{mark[:12]}")
+        trip = Trip(system.address, mark, [person.handle for person in people], PASSWORD, ASSET)
+        with riders.riding(trip, core) as riding:
+            yield
+            try:
+                rides, found = riding.end(), oracle.stored(system.url, mark)
+            except SetupError as error:
+                self.broke(riders.NAME, error)
+            else:
+                self._rides = [*(self._rides or ()), *rides]
+                self._found += found
 
     def _one(self, name: str, measure: Callable[[Ground], Phase], ground: Ground) -> None:
         self._watcher.begins(name, len(self.phases) / self._count)

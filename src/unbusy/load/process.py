@@ -73,10 +73,9 @@ def is_ready(address: str, within_s: float, goes_on: Callable[[], bool] = lambda
     give_up_at = time.monotonic() + within_s
     while time.monotonic() < give_up_at and goes_on():
         connection = http.client.HTTPConnection(host, int(port or 80), timeout=5)
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", "/readyz")
             if connection.getresponse().status == http.HTTPStatus.OK:
                 return True
-        connection.close()
         time.sleep(_GLANCE_S)
     return False

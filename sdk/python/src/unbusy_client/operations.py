@@ -226,14 +226,12 @@ def events(after: str | None) -> Operation[None]:
 _encode = msgspec.json.Encoder().encode
 
 
-class _Rows(msgspec.Struct):
-    rows: Page[BatchRow] | Sequence[BatchRow] = ()
-    next: str | None = None
+class _Report(msgspec.Struct):
+    rows: Page[BatchRow]
 
 
 def _read_rows(body: bytes) -> Page[BatchRow]:
-    found = msgspec.json.decode(body, type=_Rows)
-    return found.rows if isinstance(found.rows, Page) else Page(found.rows, found.next)
+    return msgspec.json.decode(body, type=_Report).rows
 
 
 # Printable ASCII without a blank at either end: servers in between may trim a header's value.

@@ -202,23 +202,38 @@ class NewPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one payment of a batch."""
+    """What became of one payment of a batch, by its line in the file. `status` is the payment's, or `refused`:
+    then `reason`, `field` and `detail` say what is wrong with the row, and `key` is None if it could not be read."""
 
-    key: str = ""
-    line: int | None = None
-    status: str = ""
+    line: int
+    status: str
+    key: str | None = None
     payment_id: str | None = None
     reason: str | None = None
-    detail: str = ""
+    field: str | None = None
+    detail: str | None = None
 
 
 class PaymentBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """Many payments taken at once, settled in order by `finish_by`."""
+    """Many payments taken at once, settled in order by `finish_by`; None when no row was taken.
+
+    `accepted` and `refused` count rows, `payments` those that were accepted by status. While it is `queued`,
+    `next_check_after` says when to look again.
+    """
 
     id: str
     status: str
-    accepted: int = 0
+    accepted: int
+    refused: int
+    payments: Mapping[str, int]
+    created_at: datetime
     finish_by: datetime | None = None
+    next_check_after: datetime | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether each of its payments is final."""
+        return self.status == "finished"
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
