@@ -37,8 +37,8 @@ _CREDIT_S: Final = 0.1
 _BURST_S: Final = 0.03
 _FEW: Final = 4.0
 _DEMAND_WEIGHT: Final = 0.2
-# Requests may wait so long to be looked at before those who are let in make room for those who are not; what
-# is good is left so much of then. That is the part of what could be done that is declared as capacity.
+# Requests may wait so long to be looked at before those who are let in make room for those who are not; of the
+# limit so much is left then. That is the part of what could be done that is declared as capacity.
 _DOOR_S: Final = 0.02
 _DECLARED: Final = 0.55
 # A crowd that takes less than this part of that room holds nobody back.
@@ -367,8 +367,7 @@ class Gate:
 
     def _divide(self, now: float) -> None:
         demands = [queue.demand for queue in self._queues]
-        limit, good = self.capacity.limit, self.capacity.good
-        limit -= self._crowding * max(0.0, limit - _DECLARED * good)
+        limit = self.capacity.limit * (1 - self._crowding * (1 - _DECLARED))
         # What settles comes first and unasked; the others share the rest.
         left = max(capacities.LEAST, limit - demands[Class.settle])
         demands[Class.settle] = 0.0
