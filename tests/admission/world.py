@@ -118,6 +118,8 @@ class World:
     loads: list[Load]
     batch_cost: float = 0.0
     """What a batch costs besides the work in it; 0: no batches."""
+    split: Sequence[float] = ()
+    """How newcomers are spread over the gates, for connections never are evenly; none: evenly."""
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     now: float = 0.0
     askers: list[Asker] = field(default_factory=list[Asker])
@@ -144,10 +146,13 @@ class World:
                     asker = self._newcomer(load, at)
                 self._ask(load, asker, at)
             self._serve()
-            if round(self.now / _STEP_S) % round(_TICK_S / _STEP_S) == 0:
-                for gate in self.gates:
-                    oldest = self.now - self._inside[0][0] if self._inside else 0.0
-                    gate.tick(START_AT + self.now, Waits(payment=oldest))
+            self._tick()
+
+    def kill(self, number: int) -> None:
+        """A gate ends, and with it what it had let in. Everybody goes to the others."""
+        gate = self.gates.pop(number)
+        self._inside = deque(one for one in self._inside if one[1] is not gate)
+        self._batch = [one for one in self._batch if one[1] is not gate]
 
     def goodput(self, since: float, until: float) -> float:
         """Cost units a second that were done in this time."""
@@ -161,6 +166,19 @@ class World:
     def done_of(self, tenant: int) -> int:
         """How much was done for a tenant."""
         return sum(1 for one in self.askers if one.tenant == tenant and one.done_at >= 0)
+
+    def _tick(self) -> None:
+        # Not all at the same moment, as processes do not.
+        step = round(self.now / _STEP_S)
+        for number, gate in enumerate(self.gates):
+            if (step + 7 * number) % round(_TICK_S / _STEP_S) == 0:
+                oldest = self.now - self._inside[0][0] if self._inside else 0.0
+                gate.tick(START_AT + self.now, Waits(payment=oldest))
+
+    def _gate(self, asker: Asker) -> Gate:
+        if asker.ticket is None and len(self.split) == len(self.gates):
+            return self.chance.choices(self.gates, self.split)[0]
+        return self.chance.choice(self.gates)
 
     def _expect(self, load: Load, after: float = 0.0) -> None:
         rate = load.rate(after)
@@ -177,7 +195,7 @@ class World:
     def _ask(self, load: Load, asker: Asker, at: float) -> None:
         if load.rate(asker.asked_at) <= 0:
             return
-        gate = self.chance.choice(self.gates)
+        gate = self._gate(asker)
         method, path = _REQUESTS[asker.klass]
         decision = gate.decide(method, path, None, asker.tenant, asker.customer, asker.ticket, START_AT + at)
         match decision:

@@ -145,9 +145,9 @@ async def test_a_ticket_that_is_worth_nothing(site: Site) -> None:
     assert place
     long_ago = place.slot_at - LIFE_S - 60
     worthless = {
-        "forged": Tickets(bytes(32)).issue(place.klass, 0, place.number, place.tag, 0.0, place.who, crowd=False),
+        "forged": Tickets(bytes(32)).issue(place.klass, place.number, place.tag, 0.0, place.who, crowd=False),
         "changed": good[:-4] + ("AAAA" if good[-4:] != "AAAA" else "BBBB"),
-        "expired": tickets.issue(place.klass, 0, place.number, place.tag, long_ago, place.who, crowd=False),
+        "expired": tickets.issue(place.klass, place.number, place.tag, long_ago, place.who, crowd=False),
         "used": used,
         "cut short": good[:-1],
         "far too long": good * 100,

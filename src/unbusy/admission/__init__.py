@@ -3,6 +3,7 @@
     capacity   how much one gateway can do, found by watching it
     shares     that capacity divided: among classes, and within a class among tenants
     line       a class's line: now, or a place and its time
+    hall       what all gateways know of a line: where it stands, and who stands where
     tickets    the place in line that its holder carries; `used`: each lets in once
     crowds     payees to whom too many pay at once
     quotas     how often one customer may ask

@@ -26,7 +26,7 @@ from unbusy.admission.crowds import Crowds
 from unbusy.admission.decisions import ADMITTED, Admitted, Decision, Entry, Full, InLine, OverQuota
 from unbusy.admission.line import TOLERANCE_S, Line
 from unbusy.admission.quotas import CUSTOMER, Quota, Quotas
-from unbusy.admission.shared import PLACES, Shared, position
+from unbusy.admission.shared import PLACES, Shared
 from unbusy.admission.shares import reaches, water_level
 from unbusy.admission.tickets import LIFE_S, Ticket, Tickets
 from unbusy.admission.used import Used
@@ -44,6 +44,9 @@ _DECLARED: Final = 0.55
 # A crowd that takes less than this part of that room holds nobody back.
 _LITTLE: Final = 0.1
 _CROWDING_WEIGHT: Final = 0.3
+# A gateway has too many when so many times its part ask it, over this time.
+_TOO_MANY: Final = 1.2
+_COMPARED_S: Final = 0.5
 # Those who are told to come back are spread over this part of the longest wait.
 _SPREAD: Final = 0.1
 _SALT: Final = 0x9E3779B97F4A7C15
@@ -144,6 +147,10 @@ class Gate:
         self.tallies = tuple(Tally() for _ in CLASSES)
         self.tickets_refused = 0
         """Tickets that were forged, expired, used, somebody else's or of another class."""
+        self.has_too_many = False
+        """Whether more ask this gateway than the others: whom it turns away had better connect anew."""
+        self._asked = 0.0
+        self._asked_before = 0
         self._admitted_before = [0] * len(CLASSES)
         self._offered_before = [0] * len(CLASSES)
         self._completed = self._queueing_s = 0.0
@@ -171,7 +178,7 @@ class Gate:
         if ticket is not None:
             place = self._read(ticket, klass, who, now)
             if place is not None:
-                return self._holder(line, place, ticket, tenant, now)
+                return self._holder(line, place, ticket, now)
         return self._newcomer(line, klass, who, now)
 
     def payee(
@@ -224,6 +231,7 @@ class Gate:
         if passed > 0:
             self._measure(passed, waits)
             self._divide(now)
+            self._compare(passed, now)
         self._quotas.tick(now)
         self._used.tick(now)
         pay = self._queues[Class.pay]
@@ -251,7 +259,7 @@ class Gate:
             return ADMITTED[klass][Entry.room]
         hand = who * self._salt >> _HAND_SHIFT
         longest_s = self._options.longest_s
-        tag, wait = line.place(hand, longest_s, is_impatient=self._quotas.is_impatient(who))
+        tag, wait = line.place(hand, is_impatient=self._quotas.is_impatient(who))
         if wait > longest_s:
             return self._full(klass, who, wait, now)
         tally.in_line += 1
@@ -270,7 +278,7 @@ class Gate:
             return None
         return ticket
 
-    def _holder(self, line: Line, ticket: Ticket, token: str, tenant: int, now: float) -> Decision:
+    def _holder(self, line: Line, ticket: Ticket, token: str, now: float) -> Decision:
         klass = ticket.klass
         tally = self.tallies[klass]
         if now < ticket.slot_at - TOLERANCE_S:
@@ -278,7 +286,7 @@ class Gate:
             self._quotas.came_early(ticket.who)
             return InLine(klass, token, ticket.slot_at, is_crowd=ticket.is_crowd)
         line.came()
-        wait = 0.0 if ticket.is_crowd else self._wait_of(line, ticket, tenant, now)
+        wait = 0.0 if ticket.is_crowd else line.wait_of(ticket.tag, now)
         if wait <= TOLERANCE_S:
             if line.welcome(now):
                 self._used.add(ticket.number)
@@ -294,24 +302,14 @@ class Gate:
         tally.moved += 1
         line.tell(now + wait)
         return self._in_line(
-            klass, ticket.number, ticket.tag, now + wait, ticket.who, ticket.slot_at, is_crowd=ticket.is_crowd,
-            gateway=ticket.gateway,
-        )  # fmt: skip
-
-    def _wait_of(self, line: Line, ticket: Ticket, tenant: int, now: float) -> float:
-        if ticket.gateway == self._shared.index:
-            return line.wait_of(ticket.tag, now)
-        cells = self._shared.line_of(ticket.gateway, ticket.klass, tenant % PLACES)
-        # When nobody knows where the other line stands, its word is good: the slot has come.
-        ahead = ticket.tag - position(cells, now) if cells else 0.0
-        return ahead / cells[2] if cells and cells[2] > 0 and 0 < ahead < self._options.longest_s * cells[2] else 0.0
+            klass, ticket.number, ticket.tag, now + wait, ticket.who, ticket.slot_at, is_crowd=ticket.is_crowd
+        )
 
     def _in_line(
         self, klass: Class, number: int, tag: float, slot_at: float, who: int, moved_from: float | None = None,
-        *, is_crowd: bool = False, gateway: int | None = None,
+        *, is_crowd: bool = False,
     ) -> InLine:  # fmt: skip
-        giver = self._shared.index if gateway is None else gateway
-        token = self._tickets.issue(klass, giver, number, tag, slot_at, who, is_crowd)
+        token = self._tickets.issue(klass, number, tag, slot_at, who, is_crowd)
         return InLine(klass, token, slot_at, moved_from, is_crowd)
 
     def _full(self, klass: Class, who: int, wait: float, now: float) -> Full:
@@ -338,8 +336,8 @@ class Gate:
         queue = self._queues[klass]
         line = queue.lines.get(place)
         if line is None:
-            cells = self._shared.own.line(klass, place)
-            line = queue.lines[place] = Line(cells, queue.level, self._options.longest_s, now)
+            kept, own = self._shared.line(klass, place), self._shared.index
+            line = queue.lines[place] = Line(kept, own, queue.level, self._options.longest_s, now)
         return line
 
     # Helpers of a tick
@@ -364,6 +362,15 @@ class Gate:
         self._completed = self._looked = self._queueing_s = 0.0
         self._finished = 0
         self._shared.own.good = self.capacity.good
+
+    def _compare(self, passed: float, now: float) -> None:
+        """With the others: connections stay with whom they found, which may be one for all."""
+        asked = sum(tally.offered + tally.early + tally.moved for tally in self.tallies)
+        self._asked += ((asked - self._asked_before) / passed - self._asked) * min(1.0, passed / _COMPARED_S)
+        self._asked_before = asked
+        self._shared.own.tell_asked(self._asked, now)
+        everybody = [region.asked(now) for region in self._shared.regions]
+        self.has_too_many = self._asked > _TOO_MANY * sum(everybody) / len(everybody)
 
     def _divide(self, now: float) -> None:
         demands = [queue.demand for queue in self._queues]

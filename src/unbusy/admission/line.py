@@ -1,10 +1,10 @@
 """The line of one class and tenant in one gateway: who is let in now, and who gets which place.
 
 A line is a *bucket*, filled at the line's rate, from which everybody who comes in takes one; and a
-counter in a waiting hall, with sixty-four *lanes* before it.
+counter in a waiting hall, with sixty-four *lanes* before it, which all gateways share (see `hall`).
 
     position ──▶ moves by rate / (lanes in which somebody waits) a second
-    lane 0   ├────┼────┼────┤            tags, one apart: the last one given is all that is kept
+    lane 0   ├────┼────┼────┤            tags, one apart: of those given the last one is kept
     lane 1   ├──┼────┼────┼────┼────┤    a place is due when the position has reached its tag
     …
 
@@ -16,7 +16,7 @@ lane's tags have a fraction of their own, so that places fall due one by one and
 
 Positions know no seconds. When the rate falls they stay, in order, and only their times move; when
 lanes empty, the position moves faster. What a holder was told is the time at which, by the rate then,
-the position would reach his tag.
+the position would reach his tag; nobody is told an earlier one than was told before in his lane.
 
 Who does not come back must not cost anybody: what is left in the bucket goes to newcomers, and when
 many stay away the position moves faster than the rate (overbooking), and slows down when they come.
@@ -30,6 +30,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Final
 
+from unbusy.admission.hall import Cells, Hall
 from unbusy.admission.shared import HEAD, LANES
 
 _HAND: Final = 8
@@ -37,8 +38,6 @@ HANDS: Final = 2048
 # Always the same hands, in every gateway and after a restart.
 _DEALER: Final = random.Random(0)  # noqa: S311 - spreads load; no secret depends on it
 _HANDS: Final = tuple(tuple(_DEALER.sample(range(HEAD, HEAD + LANES), _HAND)) for _ in range(HANDS))
-# The fraction of a lane's tags: its number with the bits reversed, so that lanes in use are spread evenly.
-_FRACTIONS: Final = tuple(int(f"{lane:06b}"[::-1], 2) / LANES for lane in range(LANES))
 
 # In seconds of the rate: what may come in at once after a pause, for it queues inside, and as much must be
 # left over before holders who are late are not waited for; how much too many of them may come in.
@@ -49,9 +48,6 @@ _FEW: Final = 4.0
 _LATER_S: Final = 0.1
 # A wait is told by the rate of some seconds: capacity is measured and flickers.
 _TELLING_S: Final = 3.0
-# What is told reckons with so much of the pace: capacity is measured and flickers, and who comes when the
-# place is due already is let in at once. What that leaves over goes to newcomers.
-_SURE: Final = 0.85
 # So much earlier than due one is let in: clocks and networks are not more exact.
 TOLERANCE_S: Final = 0.05
 # The line moves faster while its bucket fills, and slower while it is in debt: in so many seconds it would
@@ -67,75 +63,60 @@ _NEARLY_ALL: Final = 0.9
 _MOST_OVERBOOKED: Final = 4.0
 _DEMAND_S: Final = 0.5
 _LEAST_RATE: Final = 0.1
-# Beyond it a number of eight bytes has no sixty-fourths any more; a century at a million a second is less.
-_MOST_POSITION: Final = 2.0**46
 
 
 class Line:
-    """See the module. `cells` is where it is kept: its owner's part of what gateways share."""
+    """See the module. `kept` is what each gateway keeps of it, and `own` which of them this is."""
 
     __slots__ = (
-        "_active",
         "_at",
         "_burst",
         "_came",
         "_came_lately",
-        "_cells",
         "_counted_s",
         "_debt",
         "_due_lately",
+        "_hall",
         "_late_at",
         "_left_over",
+        "_longest_s",
         "_offered",
-        "_overbooked",
-        "_pace",
-        "_position",
         "_rate",
-        "_share",
-        "_speed",
         "_ticked_at",
         "_tokens",
         "_told",
-        "_told_pace",
         "demand",
-        "end",
     )  # fmt: skip
 
-    def __init__(self, cells: memoryview[float], rate: float, longest_s: float, now: float) -> None:
-        self._cells = cells
+    def __init__(self, kept: Sequence[Cells], own: int, rate: float, longest_s: float, now: float) -> None:
+        rate = max(rate, _LEAST_RATE)
+        self._hall = Hall(kept, own, rate, longest_s, now)
+        self._longest_s = longest_s
         self._at = self._late_at = self._ticked_at = now
         self._tokens = 0.0
         self._offered = self._came = 0
         self._due_lately = self._came_lately = 0.0
         self._told = array("I", bytes(4 * _TOLD_S))
         self._counted_s = int(now) - 2
-        self._overbooked = 1.0
-        self._share = 1.0
         self.demand = 0.0
         """Requests a second that asked lately to come in, newcomers and holders whose time it was."""
-        self._position = _restore(cells, max(rate, _LEAST_RATE) * longest_s, now)
-        lanes = cells[HEAD:].tolist()
-        self._active = _in_use(lanes, self._position)
-        self.end: float = max(lanes)
-        """The last tag given."""
-        self._told_pace = rate = max(rate, _LEAST_RATE)
         self._set_rate(rate, 0.0)
         self._tokens = self._burst
 
     @property
     def waits(self) -> bool:
         """Whether anybody has a place that is not due yet."""
-        return self.end > self._position
+        return self._hall.end > self._hall.position
 
     def has_room(self, now: float) -> bool:
         """Whether a newcomer may come in now. He is counted, but takes nothing yet."""
         self._advance(now)
         self._offered += 1
-        waiting = self.end - self._position
+        waiting = self._hall.end - self._hall.position
         if waiting <= 0:
             return self._tokens >= 1.0
         # With places given, only what their holders leave: there is enough for them as well, or they stay away.
-        return self._tokens >= min(self._left_over, 1.0 + waiting * self._active)
+        return self._tokens >= min(self._left_over, 1.0 + waiting * self._hall.active)
 
     def enter(self) -> None:
         """A newcomer comes in."""
@@ -149,38 +130,20 @@ class Line:
         """Somebody who had come in was not served."""
         self._tokens += 1.0
 
-    def place(self, who: int, longest_s: float, *, is_impatient: bool = False) -> tuple[float, float]:
-        """The tag of a new place, and the seconds until it is due. A longer wait than `longest_s` gives no place.
+    def place(self, who: int, *, is_impatient: bool = False) -> tuple[float, float]:
+        """The tag of a new place, and the seconds until its slot. Too long a wait gives no place.
 
         `who` is a hash that deals the lanes. The impatient stand in the longest of theirs.
         """
-        cells, position = self._cells, self._position
-        hand = _HANDS[who % HANDS]
-        lane = max(hand, key=cells.__getitem__) if is_impatient else min(hand, key=cells.__getitem__)
-        last = cells[lane]
-        if last + 1.0 > position:
-            active = self._active
-            tag = last + 1.0
-        else:
-            active = self._active + 1
-            tag = position // 1.0 + _FRACTIONS[lane - HEAD]
-            if tag <= position:
-                tag += 1.0
-        wait = (tag - position) * active / (self._told_pace * _SURE)
-        if wait > longest_s:
-            return tag, wait
-        cells[lane] = tag
-        self._told[int(self._at + wait) % _TOLD_S] += 1
-        if active != self._active:
-            self._active = active
-            self._speed = self._pace / active
-        self.end = max(self.end, tag)
+        tag, wait = self._hall.give(_HANDS[who % HANDS], is_impatient=is_impatient)
+        if wait <= self._longest_s:
+            self._told[int(self._at + wait) % _TOLD_S] += 1
         return tag, wait
 
     def wait_of(self, tag: float, now: float) -> float:
         """Seconds until this place is due, below zero when it has been. A place the line never gave is due."""
         self._advance(now)
-        return (tag - self._position) * self._active / self._told_pace if tag <= self.end else 0.0
+        return self._hall.wait_of(tag)
 
     def welcome(self, now: float) -> bool:
         """Let a holder in whose place is due, unless too many who are late came at once: see `later`."""
@@ -213,16 +176,13 @@ class Line:
             self.demand += (self._offered / passed - self.demand) * (1 - math.exp(-passed / _DEMAND_S))
             self._offered = 0
             self._count_who_came(now, passed)
-        position = self._position
-        self._active = _in_use(self._cells[HEAD:].tolist(), position)
         self._set_rate(max(rate, _LEAST_RATE), max(0.0, passed))
 
     def _advance(self, now: float) -> None:
+        self._hall.advance(now)
         passed = now - self._at
         self._at = now
-        # A clock that was set back stops the line for no longer than this one call.
         if passed > 0:
-            self._position += passed * self._speed
             tokens = self._tokens + passed * self._rate
             self._tokens = min(self._burst, tokens)
 
@@ -236,44 +196,17 @@ class Line:
             self._due_lately += self._told[second % _TOLD_S]
             self._told[second % _TOLD_S] = 0
             self._counted_s = second
-        share = (self._came_lately + self._rate) / (self._due_lately + self._rate)
-        self._share = min(1.0, share)
-        # Whom it gave out too many places, it owes: first they come in.
-        is_safe = self.waits and self._tokens >= 0 and share < _NEARLY_ALL
-        self._overbooked = min(_MOST_OVERBOOKED, 1 / share) if is_safe else 1.0
 
     def _set_rate(self, rate: float, passed: float) -> None:
         self._rate = rate
         self._burst = max(_FEW, rate * _BURST_S)
-        # For holders, who come unevenly: for as many of them as do come.
-        self._left_over = 1.0 + self._share * (self._burst - 2.0)
         self._debt = max(_FEW, rate * _DEBT_S)
+        came, part = self._hall.share(rate, self._came_lately, self._due_lately)
+        # For holders, who come unevenly: for as many of them as do come.
+        self._left_over = 1.0 + min(1.0, came) * (self._burst - 2.0)
+        # Whom it gave out too many places, it owes: first they come in.
+        is_safe = self.waits and self._tokens >= 0 and came < _NEARLY_ALL
+        overbooked = min(_MOST_OVERBOOKED, 1 / came) if is_safe else 1.0
         haste = max(-_MOST_HASTE, min(_MOST_HASTE, self._tokens / (rate * _EVEN_S)))
-        self._pace = rate * self._overbooked * (1 + haste)
-        self._told_pace += (self._pace - self._told_pace) * (1 - math.exp(-passed / _TELLING_S))
-        self._speed = self._pace / max(1, self._active)
-        self._cells[0], self._cells[1], self._cells[2] = self._position, self._at, self._speed
-
-
-def _in_use(lanes: Sequence[float], position: float) -> int:
-    """In how many lanes a place was given less than one ago: a newcomer there would have to wait."""
-    least = position - 1.0
-    return sum(last > least for last in lanes)
-
-
-def _restore(cells: memoryview[float], most: float, now: float) -> float:
-    """The position of a line that may have stood since its owner died; what cannot be is made empty.
-
-    Who was told a time in between is due now. `most` is how far ahead a tag can be. A tag of zero is
-    more than one behind any position, so that its lane is free.
-    """
-    position, at, speed = cells[0], cells[1], cells[2]
-    if not (1 <= position < _MOST_POSITION and 0 <= speed < most and at >= 0):
-        cells[:] = memoryview(bytes(cells.nbytes)).cast("d")
-        return 1.0
-    position += speed * max(0.0, now - at)
-    for lane, last in enumerate(cells.tolist()[HEAD:], HEAD):
-        # Written so that what is not a number is not believed either.
-        if not 0 <= last <= position + most:
-            cells[lane] = 0.0
-    return position
+        smoothing = 1 - math.exp(-passed / _TELLING_S)
+        self._hall.look(self._at, rate / part * overbooked * (1 + haste), smoothing)

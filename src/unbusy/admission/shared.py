@@ -14,7 +14,6 @@ at before it is believed: what is lost is a position, never a limit.
 from __future__ import annotations
 
 import fcntl
-import math
 import mmap
 import os
 import zlib
@@ -31,16 +30,19 @@ PLACES: Final = 64
 
 MOST_GATEWAYS: Final = 64
 
-# Before its lanes a line keeps: where it stands, at what time, and how fast it moves.
-HEAD: Final = 4
-_CELLS: Final = HEAD + LANES
+# A gateway writes ten times a second; who has not for longer is dead or hangs.
+LIVE_S: Final = 1.0
 
-# Magic, version, owner, and their checksum; then the good capacity.
+# What a gateway keeps of a line: a head (see `line`), then of each lane the last place, and the last slot.
+HEAD: Final = 8
+_CELLS: Final = HEAD + 2 * LANES
+
+# Magic, version, owner, and their checksum; then the good capacity, how many ask a second, and when that was.
 _HEADER: Final = Struct("<8sIII")
-_GOOD: Final = 3
+_GOOD, _ASKED, _AT = 3, 4, 5
 _HEADER_BYTES: Final = 64
 _MAGIC: Final = b"unbusygt"
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 # Used tickets: buckets of four numbers. A generation holds a quarter of a million, which is a minute at
 # four thousand a second.
@@ -66,7 +68,7 @@ class Region:
         """Each: the time it began (seconds since 1970), then the buckets of ticket numbers."""
 
     def line(self, klass: int, place: int) -> memoryview[float]:
-        """Where a line stands: position, time, speed, nothing; then the last position given in each lane."""
+        """What this gateway keeps of a line: `HEAD` numbers, then the last tag and the last slot of each lane."""
         began = (klass * PLACES + place) * _CELLS
         return self._lines[began : began + _CELLS]
 
@@ -78,6 +80,13 @@ class Region:
     @good.setter
     def good(self, value: float) -> None:
         self._header[_GOOD] = value
+
+    def asked(self, now: float) -> float:
+        """How many a second ask this gateway; 0 when it has not said so lately."""
+        return self._header[_ASKED] if abs(now - self._header[_AT]) <= LIVE_S else 0.0
+
+    def tell_asked(self, asked: float, now: float) -> None:
+        self._header[_ASKED], self._header[_AT] = asked, now
 
     def is_whole(self, owner: int) -> bool:
         """Whether somebody of this version has begun it."""
@@ -131,15 +140,9 @@ class Shared:
                 return shared
         raise SetupError(f"{gateways} gateways run with the data directory {path.parent} already")
 
-    def others(self) -> list[Region]:
-        """The regions of the other gateways that have begun."""
-        return [one for n, one in enumerate(self.regions) if n != self.index and one.is_whole(n)]
-
-    def line_of(self, gateway: int, klass: int, place: int) -> memoryview[float] | None:
-        """A line of any gateway, its own or another's; None of one that never was."""
-        if gateway >= len(self.regions) or not self.regions[gateway].is_whole(gateway):
-            return None
-        return self.regions[gateway].line(klass, place)
+    def line(self, klass: int, place: int) -> list[memoryview[float]]:
+        """What every gateway keeps of a line, in the gateways' order. Whether to believe it is for the reader."""
+        return [region.line(klass, place) for region in self.regions]
 
     def close(self) -> None:
         """Let the file go. Lines that still hold a part of it keep it mapped until they end."""
@@ -148,14 +151,6 @@ class Shared:
         self._whole.release()
         if self._claim is not None:
             os.close(self._claim)
-
-
-def position(line: memoryview[float], now: float) -> float:
-    """Where another gateway's line stands now, NaN when it cannot be told."""
-    where, at, speed = line[0], line[1], line[2]
-    passed = now - at
-    # Its owner writes ten times a second; who has not for longer is dead or hangs.
-    return where + speed * passed if 0 <= passed <= 1 and math.isfinite(where) and speed >= 0 else math.nan
 
 
 def _head(owner: int) -> bytes:

@@ -1,11 +1,11 @@
 """Tickets: a place in line that its holder carries, and nobody has to store.
 
-    version · class · gateway · number │ tag │ slot │ customer │ signature
-       1        1        1        8       8     8       8          16       bytes, 68 characters
+    version · class · number │ tag │ slot │ customer │ signature
+       1        1       8       8     8       8          17       bytes, 68 characters
 
 The *number* is the ticket's own and stays when its slot moves, so that it is used once. The *tag* is
-the place in the line of the gateway that gave it (see `line`), the *slot* what its holder was told,
-in milliseconds since 1970. The signature is HMAC-SHA256 (RFC 2104) cut to its first 16 bytes.
+the place in the line (see `line`), the *slot* what its holder was told, in milliseconds since 1970.
+The signature is HMAC-SHA256 (RFC 2104) cut to its first 17 bytes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from unbusy.admission.classes import CLASSES, Class
 LIFE_S: Final = 60.0
 """How long after its slot a ticket is good."""
 
-_VERSION: Final = 1
-_FIELDS: Final = Struct(">BBBQdQQ")
-_TAG_BYTES: Final = 16
+_VERSION: Final = 2
+_FIELDS: Final = Struct(">BBQdQQ")
+_TAG_BYTES: Final = 17
 # Divisible by three: base64 needs no padding, and no other text reads as the same bytes.
 _CHARACTERS: Final = (_FIELDS.size + _TAG_BYTES) * 4 // 3
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
@@ -39,7 +39,6 @@ class Ticket(msgspec.Struct, frozen=True, gc=False):
     """What a ticket says. `slot_at` is in seconds since 1970."""
 
     klass: Class
-    gateway: int
     number: int
     tag: float
     slot_at: float
@@ -58,10 +57,10 @@ class Tickets:
         self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
         self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
 
-    def issue(self, klass: int, gateway: int, number: int, tag: float, slot_at: float, who: int, crowd: bool) -> str:
+    def issue(self, klass: int, number: int, tag: float, slot_at: float, who: int, crowd: bool) -> str:
         """The token of this place: 68 URL-safe characters. `slot_at` is rounded up to a millisecond."""
         slot_ms = -int(slot_at * -1000 // 1)
-        signed = _FIELDS.pack(_VERSION, klass | _CROWD if crowd else klass, gateway, number, tag, slot_ms, who)
+        signed = _FIELDS.pack(_VERSION, klass | _CROWD if crowd else klass, number, tag, slot_ms, who)
         raw = binascii.b2a_base64(signed + self._signature(signed), newline=False)
         return raw.translate(_TO_URL).decode("ascii")
 
@@ -76,11 +75,11 @@ class Tickets:
         signed = raw[: _FIELDS.size]
         if not hmac.compare_digest(raw[_FIELDS.size :], self._signature(signed)):
             return None
-        fields: tuple[int, int, int, int, float, int, int] = _FIELDS.unpack(signed)
-        version, kind, gateway, number, tag, slot_ms, who = fields
+        fields: tuple[int, int, int, float, int, int] = _FIELDS.unpack(signed)
+        version, kind, number, tag, slot_ms, who = fields
         if version != _VERSION:
             return None
-        return Ticket(CLASSES[kind & ~_CROWD], gateway, number, tag, slot_ms / 1000, who, kind >= _CROWD)
+        return Ticket(CLASSES[kind & ~_CROWD], number, tag, slot_ms / 1000, who, kind >= _CROWD)
 
     def _signature(self, signed: bytes) -> bytes:
         inner, outer = self._inner.copy(), self._outer.copy()

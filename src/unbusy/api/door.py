@@ -354,6 +354,7 @@ class Door(HttpToolsProtocol):
     def _turn_away(self, *, keep_alive: bool) -> None:
         assert self._gatekeeper is not None
         assert self._refused is not None
+        keep_alive = keep_alive and not self._gatekeeper.lets_go()
         request_id = self._edge.request_id(self._fields)
         status, lines, body = self._gatekeeper.refusal(self._refused, self._fields, request_id)
         self._refused = None

@@ -33,6 +33,8 @@ _TICK_S = 0.1
 _MOST_WAIT_S = 0.06
 _BEARER = b"Bearer "
 _JITTER = 0.5
+# Of those whom a gateway with too many turns away, this part connects anew.
+_LET_GO = 1 / 16
 # Whoever shows no token of ours is told from others by where the request comes from.
 _STRANGERS = 0
 
@@ -132,6 +134,10 @@ class Gatekeeper:
                 return self._refusals[Reason.quota_exceeded, language].without(after, request_id)
             case Admitted():
                 raise AssertionError("who is let in is not turned away")
+
+    def lets_go(self, chance: Callable[[], float] = random.random) -> bool:
+        """Whether to close the connection of one that is turned away, so that it finds a gateway with fewer."""
+        return self._gate.has_too_many and chance() < _LET_GO
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._tick_for_ever())

@@ -10,6 +10,7 @@ from unbusy.load.answers import is_whole
 from unbusy.load.model import NEVER
 
 _MOST_AT_ONCE = 65_536
+_CLOSES = b"\r\nconnection: close\r\n"
 # Before a server that takes no connections is tried again.
 _PAUSE_S = 0.05
 _NOTHING = -1
@@ -78,7 +79,10 @@ class Connections:
             self.replace(fd)
             return None
         self.asking -= 1
-        self.idle.append(fd)
+        if _CLOSES in data:
+            self.replace(fd)
+        else:
+            self.idle.append(fd)
         return ask, data
 
     def replace(self, fd: int) -> None:
