@@ -138,5 +138,5 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # It waits for every answer that is under way, and an event stream would go on for ever.
-        self._application.close_streams()
+        self._application.prepare_to_stop()
         await super().shutdown(sockets)

@@ -49,6 +49,15 @@ async def test_who_comes_later_waits_behind_those_who_wait() -> None:
     assert kept == [b"early"] * (2 * MOST_A_ROUND + 1) + [b"late"]
 
 
+async def test_who_stops_looks_at_all_that_waits() -> None:
+    """Nobody who was heard is left without an answer by a gateway that ends."""
+    rounds, kept = Rounds(), list[bytes]()
+    for _ in range(3 * MOST_A_ROUND):
+        rounds.take_turn(Notes(kept), b"one")
+    rounds.finish()
+    assert kept == [b"one"] * (3 * MOST_A_ROUND)
+
+
 async def test_a_reader_that_breaks_keeps_nobody_waiting() -> None:
     """Those behind it are looked at in the next round."""
 

@@ -146,6 +146,6 @@ async def serving(url: str, db: Database, settings: Settings = SETTINGS) -> Asyn
         site = Site(bank, application, f"http://127.0.0.1:{listener.getsockname()[1]}")
         yield site
         await site.close()
-        application.close_streams()
+        application.prepare_to_stop()
         server.should_exit = True
         await task

@@ -46,6 +46,7 @@ class Application:
         self._edge = edge
         self._short = short
         self._gatekeeper = gatekeeper
+        self._rounds = gatekeeper.rounds if gatekeeper else Rounds()
         self._hub = hub
 
     @property
@@ -54,11 +55,11 @@ class Application:
 
         It only ever calls it, with names for what it gives; a class is what its types ask for.
         """
-        rounds = self._gatekeeper.rounds if self._gatekeeper else Rounds()
-        return cast("type[asyncio.Protocol]", partial(Door, self._edge, self._short, self._gatekeeper, rounds))
+        return cast("type[asyncio.Protocol]", partial(Door, self._edge, self._short, self._gatekeeper, self._rounds))
 
-    def close_streams(self) -> None:
-        """End what would otherwise go on for ever: the process is about to stop."""
+    def prepare_to_stop(self) -> None:
+        """Begin what has come already, and end what would otherwise go on for ever."""
+        self._rounds.finish()
         self._hub.close()
 
     # Any, because each server and client has its own names for ASGI's types.

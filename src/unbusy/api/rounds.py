@@ -52,6 +52,11 @@ class Rounds:
         else:
             self._waiting.append((time.monotonic(), reader, data))
 
+    def finish(self) -> None:
+        """Look at all that waits: the process is about to stop."""
+        while self._waiting:
+            self._look_at_first()
+
     def _next(self) -> None:
         """Another round begins."""
         self._left = MOST_A_ROUND
@@ -60,5 +65,8 @@ class Rounds:
             asyncio.get_running_loop().call_soon(self._next)
         while self._waiting and self._left > 0:
             self._left -= 1
-            _, reader, data = self._waiting.popleft()
-            reader.look_at(data)
+            self._look_at_first()
+
+    def _look_at_first(self) -> None:
+        _, reader, data = self._waiting.popleft()
+        reader.look_at(data)

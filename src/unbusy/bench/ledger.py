@@ -30,13 +30,15 @@ _PLENTY = 10**12
 
 
 class LedgerFigures(msgspec.Struct):
-    """Transfers a second, medians over the rounds. `ratio` is batches to one by one."""
+    """Transfers a second, medians over the rounds. `ratio` is batches to one by one, `history_ratio` batches on top
+    of the history to batches before it was written, in the same run; None without one."""
 
     transfers_per_s: float
     hot_transfers_per_s: float
     one_by_one_per_s: float
     ratio: float
     hot_ratio: float
+    history_ratio: float | None
     history: int
     batch: int
     accounts: int
@@ -56,6 +58,7 @@ async def _measure(url: str, history: int, tell: Callable[[str, float], None]) -
     try:
         clerk = _Clerk(db)
         await clerk.open_accounts()
+        before = [await clerk.measure("uniform") for _ in range(_ROUNDS if history else 0)]
         await clerk.write_history(history, tell)
         rounds: dict[str, list[float]] = {"uniform": [], "hot": [], "one by one": []}
         # In turn, so that a noisy moment of the machine does not hit one kind alone.
@@ -72,6 +75,7 @@ async def _measure(url: str, history: int, tell: Callable[[str, float], None]) -
         one_by_one_per_s=round(one_by_one),
         ratio=round(uniform / one_by_one, 1),
         hot_ratio=round(hot / uniform, 2),
+        history_ratio=round(uniform / median(before), 2) if before else None,
         history=history,
         batch=_BATCH,
         accounts=_ACCOUNTS,
