@@ -115,7 +115,7 @@ def test_nonsense_of_another_is_not_believed(nonsense: float, tmp_path: Path) ->
 
 
 def test_who_is_asked_more_than_the_others_says_so(tmp_path: Path) -> None:
-    """Only the gateway to which most connections lead has too many, and only while the other lives or is wanted."""
+    """Only the gateway to which most connections lead has too many, and only while another lives."""
     gates = [gate_at(tmp_path, index=n, of=2) for n in range(2)]
     for step in range(1, 21):
         for gate, asks in zip(gates, (20, 8), strict=True):
@@ -123,7 +123,7 @@ def test_who_is_asked_more_than_the_others_says_so(tmp_path: Path) -> None:
                 pay(gate, START_AT + step / 10, f"c{n}".encode())
             gate.tick(START_AT + step / 10)
     assert [gate.has_too_many for gate in gates] == [True, False]
-    alone = gate_at(tmp_path / "alone")
+    alone = gate_at(tmp_path / "alone", of=8)
     place(alone, START_AT)
     alone.tick(START_AT + 0.1)
     assert not alone.has_too_many

@@ -369,7 +369,7 @@ class Gate:
         self._asked += ((asked - self._asked_before) / passed - self._asked) * min(1.0, passed / _COMPARED_S)
         self._asked_before = asked
         self._shared.own.tell_asked(self._asked, now)
-        everybody = [region.asked(now) for region in self._shared.regions]
+        everybody = [asked for region in self._shared.regions if (asked := region.asked(now)) is not None]
         self.has_too_many = self._asked > _TOO_MANY * sum(everybody) / len(everybody)
 
     def _divide(self, now: float) -> None:

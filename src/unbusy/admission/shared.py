@@ -81,9 +81,9 @@ class Region:
     def good(self, value: float) -> None:
         self._header[_GOOD] = value
 
-    def asked(self, now: float) -> float:
-        """How many a second ask this gateway; 0 when it has not said so lately."""
-        return self._header[_ASKED] if abs(now - self._header[_AT]) <= LIVE_S else 0.0
+    def asked(self, now: float) -> float | None:
+        """How many a second ask this gateway; None when it has not said so lately, and is none perhaps."""
+        return self._header[_ASKED] if abs(now - self._header[_AT]) <= LIVE_S else None
 
     def tell_asked(self, asked: float, now: float) -> None:
         self._header[_ASKED], self._header[_AT] = asked, now
