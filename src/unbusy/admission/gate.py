@@ -37,13 +37,14 @@ _CREDIT_S: Final = 0.1
 _BURST_S: Final = 0.03
 _FEW: Final = 4.0
 _DEMAND_WEIGHT: Final = 0.2
-# Requests may wait so long to be looked at before those who are let in make room for those who are not; of the
-# limit so much is left then. That is the part of what could be done that is declared as capacity.
-_DOOR_S: Final = 0.02
+# Requests may wait so long to be looked at before those who are let in make room for those who are not; of what
+# is good so much is left then. That is the part of what could be done that is declared as capacity.
+_DOOR_S: Final = 0.01
 _DECLARED: Final = 0.55
 # A crowd that takes less than this part of that room holds nobody back.
 _LITTLE: Final = 0.1
-_CROWDING_WEIGHT: Final = 0.3
+# And is forgotten by so much from tick to tick.
+_KEPT: Final = 0.9
 # A gateway has too many when so many times its part ask it, over this time.
 _TOO_MANY: Final = 1.2
 _COMPARED_S: Final = 0.5
@@ -358,7 +359,7 @@ class Gate:
         sample = Sample(passed, self._completed, offered, waited + waits.loop, self._crowding > _LITTLE)
         self.capacity = capacities.follow(self.capacity, sample, target_s)
         self._reading = capacities.follow(self._reading, Sample(passed, self._looked, read, waits.read), target_s)
-        self._crowding += (min(1.0, waits.door / _DOOR_S) - self._crowding) * _CROWDING_WEIGHT
+        self._crowding = max(min(1.0, waits.door / _DOOR_S), self._crowding * _KEPT)
         self._completed = self._looked = self._queueing_s = 0.0
         self._finished = 0
         self._shared.own.good = self.capacity.good
@@ -374,7 +375,8 @@ class Gate:
 
     def _divide(self, now: float) -> None:
         demands = [queue.demand for queue in self._queues]
-        limit = self.capacity.limit * (1 - self._crowding * (1 - _DECLARED))
+        limit, good = self.capacity.limit, self.capacity.good
+        limit -= self._crowding * max(0.0, limit - _DECLARED * good)
         # What settles comes first and unasked; the others share the rest.
         left = max(capacities.LEAST, limit - demands[Class.settle])
         demands[Class.settle] = 0.0
