@@ -52,7 +52,12 @@ class Holder(NamedTuple):
 
 
 @pytest.mark.parametrize(
-    ("gateways", "is_killed"), [(1, False), (2, False), (2, True)], ids=["one gateway", "two", "one of two is killed"]
+    ("gateways", "is_killed"),
+    [
+        pytest.param(1, False, id="one gateway", marks=pytest.mark.long),
+        pytest.param(2, False, id="two"),
+        pytest.param(2, True, id="one of two is killed"),
+    ],
 )
 def test_a_line_is_served_in_order(
     installation: Installation, capsys: pytest.CaptureFixture[str], is_killed: bool
