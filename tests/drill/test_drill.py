@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 UNBUSY = str(Path(sys.executable).with_name("unbusy"))
 
 
@@ -50,6 +52,7 @@ def judged(phase: str, line: int, directory: Path) -> list[tuple[bool | None, fl
     return found
 
 
+@pytest.mark.long
 def test_at_ten_times_the_load_as_much_is_done(tmp_path: Path) -> None:
     """Goodput in every window (line 1)."""
     found = judged("surge-10", 1, tmp_path)
