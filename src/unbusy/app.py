@@ -96,7 +96,7 @@ def _gatekeeper(
         customer_quota=admission.Quota(settings.customer_per_s, settings.customer_burst),
     )
     shared = admission.Shared.claim(Path(settings.data) / "gate", max(settings.workers, _GATEWAYS))
-    gate = admission.Gate(derive_key(secret, "tickets"), shared, options, clock.now().timestamp())
+    gate = admission.Gate(derive_key(secret, "tickets"), shared, options, clock.timestamp())
     return api.Gatekeeper(
         gate,
         persons,

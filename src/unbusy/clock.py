@@ -1,6 +1,6 @@
 """Time, passed in so that a run can be replayed and a test can move it.
 
-Two clocks, two uses: `now` is for people and rows (UTC, may jump), `monotonic` is for waiting and
+Two clocks, two uses: `now` and `timestamp` are for people and rows (UTC, may jump), `monotonic` is for waiting and
 deadlines (never jumps, means nothing outside this process).
 """
 
@@ -18,6 +18,10 @@ class Clock(Protocol):
         """The time of day, aware, in UTC."""
         ...
 
+    def timestamp(self) -> float:
+        """The time of day, in seconds since 1970."""
+        ...
+
     def monotonic(self) -> float:
         """Seconds that only ever grow."""
         ...
@@ -28,6 +32,9 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def timestamp(self) -> float:
+        return time.time()
 
     def monotonic(self) -> float:
         return time.monotonic()

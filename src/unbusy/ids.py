@@ -39,7 +39,7 @@ class Ids:
         """A new id. 48 bits of milliseconds, 12 bits that keep the order, 62 bits of chance."""
         # Milliseconds and sub-millisecond order as one number of 60 bits, so that "one more than
         # the last" also carries into the time when a clock stands still or jumps back.
-        tick = int(self._clock.now().timestamp() * 1000) << 12
+        tick = int(self._clock.timestamp() * 1000) << 12
         self._last = tick = max(tick, self._last + 1)
         if not self._chances:
             drawn = self._random_bytes(8 * _DRAWN)

@@ -43,6 +43,9 @@ class MovableClock:
     def now(self) -> datetime:
         return self._begin + timedelta(seconds=time.monotonic() - self._began) + self._moved + self._set
 
+    def timestamp(self) -> float:
+        return self.now().timestamp()
+
     def monotonic(self) -> float:
         return time.monotonic() + self._moved.total_seconds()
 

@@ -29,6 +29,9 @@ class ManualClock:
     def now(self) -> datetime:
         return self._now
 
+    def timestamp(self) -> float:
+        return self.now().timestamp()
+
     def monotonic(self) -> float:
         return self._monotonic
 

@@ -29,13 +29,14 @@ class Used:
     def __init__(self, own: Generations, everybody: Sequence[Generations], now: float) -> None:
         self._own = own
         self._everybody = [generation for one in everybody for generation in one]
+        self._recent: list[memoryview] = []
         self._current = own[0] if own[0][0] >= own[1][0] else own[1]
         self.tick(now)
 
     def has(self, number: int) -> bool:
         """Whether any gateway has admitted the ticket with this number."""
         first = _first(number)
-        return any(number in generation[first : first + WAYS].tolist() for generation in self._everybody)
+        return any(number in generation[first : first + WAYS].tolist() for generation in self._recent)
 
     def add(self, number: int) -> None:
         """Remember it. In a full bucket the one added longest ago is forgotten."""
@@ -45,13 +46,13 @@ class Used:
             self._current[first + way] = value
 
     def tick(self, now: float) -> None:
-        """Begin another generation when this one is over, or its time is nonsense."""
-        if 0 <= now - self._current[0] < _GENERATION_S:
-            return
-        first, second = self._own
-        self._current = second if self._current is first else first
-        self._current[:] = memoryview(bytes(self._current.nbytes)).cast("Q")
-        self._current[0] = int(now)
+        """Begin another generation when this one is over, or its time is nonsense; see which others have begun."""
+        if not 0 <= now - self._current[0] < _GENERATION_S:
+            first, second = self._own
+            self._current = second if self._current is first else first
+            self._current[:] = memoryview(bytes(self._current.nbytes)).cast("Q")
+            self._current[0] = int(now)
+        self._recent = [generation for generation in self._everybody if generation[0]]
 
 
 def _first(number: int) -> int:

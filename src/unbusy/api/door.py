@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Protocol, cast
 
 import httptools
@@ -407,7 +407,13 @@ class Door(HttpToolsProtocol):
         scopes.leave_way_to_hold_open(cast("Scope", self.scope), partial(self.hold_open, self.cycle))
 
     def _default_lines(self) -> bytes:
-        return b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)
+        return _lines(tuple(self.server_state.default_headers))
+
+
+@lru_cache(2)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """As they are sent: the same for a second, which is as often as the date changes."""
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 def _check_url(url: bytes) -> None:

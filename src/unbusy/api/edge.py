@@ -124,8 +124,8 @@ class Edge:
 
     def request_id(self, headers: dict[bytes, bytes]) -> bytes:
         """What the caller calls its request, else a new name for it."""
-        given = headers.get(b"request-id", b"")
-        return given if _REQUEST_ID.fullmatch(given) else b"%b-%x" % (self._prefix, next(self._numbers))
+        given = headers.get(b"request-id")
+        return given if given and _REQUEST_ID.fullmatch(given) else b"%b-%x" % (self._prefix, next(self._numbers))
 
     def measure(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""

@@ -157,7 +157,7 @@ class Gatekeeper:
         return _STRANGERS, (client[0] if client else "").encode()
 
     def _now(self) -> float:
-        return self._clock.now().timestamp()
+        return self._clock.timestamp()
 
     async def _tick_for_ever(self) -> None:
         told = [_Told() for _ in CLASSES]
@@ -210,10 +210,11 @@ class _Told:
         return news
 
 
-# Placeholders in a refusal as it is encoded beforehand, and the names of what takes their places.
-_PLACES = {f"\x7f{name}": name for name in ("request_id", "token", "slot", "expires", "class")}
+# Placeholders in a refusal as it is encoded beforehand, in the order in which they stand there.
+_PLACES = tuple(f"\x7f{name}" for name in ("request_id", "token", "slot", "expires", "class"))
 _REQUEST_ID, _TOKEN, _SLOT, _EXPIRES, _CLASS = _PLACES
 _AFTER = 987_654_321
+_CLASS_NAMES = tuple(klass.name.encode() for klass in CLASSES)
 
 
 class _Refusal:
@@ -244,37 +245,31 @@ class _Refusal:
     def without(self, after_s: float, request_id: bytes) -> tuple[int, bytes, bytes]:
         """The refusal without a ticket."""
         after = max(1, math.ceil(after_s))
-        body = self._body % {b"after": after, b"request_id": request_id}
+        body = self._body % (after, request_id)
         return self._status, self._head % (after, request_id, len(body)), body
 
     def with_ticket(self, place: InLine, request_id: bytes, now: float) -> tuple[int, bytes, bytes]:
         """The refusal with the place in line."""
         after = max(1, math.ceil(place.slot_at - now))
-        slot = _time(place.slot_at)
+        # Rounded up to a millisecond, like the ticket's own time.
+        second, millisecond = divmod(-int(place.slot_at * -1000 // 1), 1000)
+        slot = _time(second, millisecond)
+        expires = _time(second + LIFE_S, millisecond)
         if place.moved_from is not None:
-            slot += b'","moved_from":"' + _time(place.moved_from)
-        body = self._body % {
-            b"after": after,
-            b"request_id": request_id,
-            b"token": place.ticket.encode(),
-            b"slot": slot,
-            b"expires": _time(place.slot_at + LIFE_S),
-            b"class": place.klass.name.encode(),
-        }
+            slot += b'","moved_from":"' + _time(*divmod(-int(place.moved_from * -1000 // 1), 1000))
+        body = self._body % (after, request_id, place.ticket.encode(), slot, expires, _CLASS_NAMES[place.klass])
         return self._status, self._head % (after, request_id, len(body)), body
 
 
 def _prepared(problem: Problem) -> bytes:
     """The problem as JSON, with places for what differs."""
-    encoded = msgspec.json.encode(problem).replace(b"%", b"%%")
-    for placeholder, name in _PLACES.items():
-        encoded = encoded.replace(msgspec.json.encode(placeholder)[1:-1], b"%%(%b)b" % name.encode())
-    return encoded.replace(str(_AFTER).encode(), b"%(after)d")
+    encoded = msgspec.json.encode(problem).replace(b"%", b"%%").replace(str(_AFTER).encode(), b"%d")
+    for placeholder in _PLACES:
+        encoded = encoded.replace(msgspec.json.encode(placeholder)[1:-1], b"%b")
+    return encoded
 
 
-def _time(at: float) -> bytes:
-    """As people read it, rounded up to a millisecond like the ticket's own time."""
-    second, millisecond = divmod(-int(at * -1000 // 1), 1000)
+def _time(second: int, millisecond: int) -> bytes:
     return b"%b.%03dZ" % (_second(second), millisecond)
 
 

@@ -82,7 +82,7 @@ class Generator:
         gc.disable()  # a pause is lateness, and nothing here is in cycles
         self._connections.open(self._load.connections)
         self._started_at = time.perf_counter() + _BEGIN_IN_S
-        self._epoch = SystemClock().now().timestamp() + _BEGIN_IN_S
+        self._epoch = SystemClock().timestamp() + _BEGIN_IN_S
         began = time.process_time()
         give_up_at = self._load.seconds + self._load.patience_s
         while (now := self._now()) < give_up_at and not self._is_done(now):

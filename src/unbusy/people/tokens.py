@@ -69,7 +69,7 @@ class AccessTokens:
         # How every token of ours begins.
         self._head = jwt.encode({"alg": "HS256"}, {}, self._key, algorithms=_ALGORITHMS).partition(".")[0]
         # When the monotonic clock stood at zero.
-        self._started_at = clock.now().timestamp() - clock.monotonic()
+        self._started_at = clock.timestamp() - clock.monotonic()
 
     def issue(self, tenant_id: int, person_id: UUID, session_id: UUID, role: Role) -> str:
         """A token for this session, good from now on for its life."""
@@ -143,7 +143,7 @@ class AccessTokens:
         expired token comes to life again. When it is set forward and then back, the tokens issued
         in between live as long as they would have.
         """
-        return max(self._clock.now().timestamp(), self._started_at + self._clock.monotonic())
+        return max(self._clock.timestamp(), self._started_at + self._clock.monotonic())
 
 
 class RefreshTokens:
