@@ -25,17 +25,18 @@ _QUEUED_EVERY = 4
 _MOST_AMOUNT = 500
 # One look at a queued payment, which is kept open that long.
 _LOOK_S = 30.0
-# Between two calls of one who does not know yet.
+# Between two calls of one who does not know yet, at least: asking again is not to be a load.
 _PAUSE_S = 1.0
 # After the last want: what is queued drains, and who cannot know asks again.
 _FINISH_S = 120.0
 
 
 class Rider:
-    """Somebody with a client. `payees` are the others."""
+    """Somebody with a client, for as long as `ended` is not done."""
 
-    def __init__(self, client: AsyncClient, trip: Trip, handle: str) -> None:
+    def __init__(self, client: AsyncClient, trip: Trip, handle: str, ended: asyncio.Future[bytes]) -> None:
         self._client = client
+        self._ended = ended
         self._trip = trip
         self._handle = handle
         self._payees = [other for other in trip.handles if other != handle]
@@ -69,7 +70,7 @@ class Rider:
             if not may_have_moved:
                 return None
             ticket = _place(told)
-            await asyncio.sleep(_pause_s(told))
+            await self._rest(told)
 
     async def _see_through(self, ride: Ride, payment: Payment) -> None:
         """Look after it until it is final."""
@@ -80,7 +81,13 @@ class Rider:
                 payment = told
                 ride.id, ride.status = payment.id, payment.status
             else:
-                await asyncio.sleep(_pause_s(told))
+                await self._rest(told)
+
+    async def _rest(self, told: UnbusyError) -> None:
+        """As long as was told; when the drill ends, that reason to wait has gone, and one asks again."""
+        told_s = 0.0 if self._ended.done() else told.problem.retry.after or 0.0
+        await asyncio.wait({self._ended}, timeout=told_s)
+        await asyncio.sleep(_PAUSE_S)
 
     async def _hear(self, ride: Ride, call: Awaitable[T]) -> T | UnbusyError:
         """How a call ended. Whose session has ended signs in again, as everybody would."""
@@ -105,22 +112,17 @@ def _place(told: UnbusyError) -> Ticket | None:
     return told.ticket if isinstance(told, InLine) else told.problem.ticket
 
 
-def _pause_s(told: UnbusyError) -> float:
-    """As long as was said, and not so short that asking again is a load."""
-    return max(_PAUSE_S, told.problem.retry.after or 0.0)
-
-
 async def _ride(trip: Trip) -> Sequence[Ride]:
     """Wants come as a Poisson process and wait for no other."""
     chance, rides, riding = random.Random(1), list[Ride](), set[asyncio.Task[None]]()  # noqa: S311 - a reproducible load
     async with AsyncExitStack() as clients:
+        ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
         riders: list[Rider] = []
         for handle in trip.handles:
-            riders.append(Rider(await clients.enter_async_context(AsyncClient(trip.address)), trip, handle))
+            riders.append(Rider(await clients.enter_async_context(AsyncClient(trip.address)), trip, handle, ended))
             await riders[-1].sign_in()
         sys.stdout.buffer.write(b"riding\n")
         sys.stdout.buffer.flush()
-        ended = asyncio.create_task(asyncio.to_thread(sys.stdin.buffer.read))
         while not (await asyncio.wait({ended}, timeout=chance.expovariate(trip.per_s)))[0]:
             number = len(rides)
             rides.append(Ride(f"{trip.name}-{number}"))
