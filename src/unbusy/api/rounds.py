@@ -5,7 +5,8 @@
 A batch of payments goes around the loop six times, once for each answer of the database. When ten
 times as many requests come as can be served, a loop that first looks at all that have come takes
 60 ms for a round, and a batch takes half a second: saying no would take the time of those who were
-let in. So what has come beyond a few waits for the next round, in the order it came.
+let in. So what has come beyond a few waits for the next round, in the order it came. Of many who
+wait a part is looked at in each round: their line grows no longer than it takes the gate to notice.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import time
 from collections import deque
 from typing import Final, Protocol
 
-# A millisecond or two of refusals.
-MOST_A_ROUND: Final = 32
+# A millisecond or two of refusals; and of a long line one in so many.
+FEW: Final = 32
+PART: Final = 8
 
 
 class Reader(Protocol):
@@ -33,7 +35,7 @@ class Rounds:
     def __init__(self) -> None:
         # Since when it waits, who is to look at it, and what came.
         self._waiting: deque[tuple[float, Reader, bytes]] = deque()
-        self._left = MOST_A_ROUND
+        self._left = FEW
         self._is_under_way = False
 
     @property
@@ -59,7 +61,7 @@ class Rounds:
 
     def _next(self) -> None:
         """Another round begins."""
-        self._left = MOST_A_ROUND
+        self._left = max(FEW, len(self._waiting) // PART)
         self._is_under_way = bool(self._waiting)
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._next)
