@@ -38,7 +38,7 @@ async def test_a_crowd_takes_several_rounds_in_the_order_it_came() -> None:
 
 
 async def test_a_long_line_is_shortened_by_a_part_of_it_each_round() -> None:
-    """However many wait: not so many that what else there is would stand still, and not so few that they wait for ever."""
+    """However many wait: not so many that all else stands still, and not so few that they wait for ever."""
     rounds, kept, many = Rounds(), list[bytes](), FEW + 100 * FEW * PART
     for _ in range(many):
         rounds.take_turn(Notes(kept), b"one")
