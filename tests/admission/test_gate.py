@@ -9,8 +9,9 @@ import pytest
 from tests.admission.test_shared import place
 from tests.admission.world import GENEROUS, START_AT, crowd, gate_at, pay
 
-from unbusy.admission import LIFE_S, Admitted, Class, Entry, Full, InLine, Options, OverQuota, Quota, Waits
+from unbusy.admission import LIFE_S, Admitted, Class, Entry, Full, InLine, Options, OverQuota, Quota, Shared, Waits
 from unbusy.admission.capacity import TARGET_S
+from unbusy.admission.line import Line
 
 
 def test_with_room_one_comes_in(tmp_path: Path) -> None:
@@ -62,8 +63,19 @@ def test_a_falling_capacity_moves_slots_and_says_so(tmp_path: Path) -> None:
     moved = pay(gate, held.slot_at, customer, held.ticket)
     assert isinstance(moved, InLine)
     assert moved.moved_from == pytest.approx(held.slot_at, abs=0.002)
-    assert moved.slot_at > held.slot_at
+    # Coming in vain costs as much as coming.
+    assert moved.slot_at >= held.slot_at + 0.5
     assert moved.ticket != held.ticket
+
+
+@pytest.mark.parametrize(("before", "after"), [(1_000.0, 100.0), (100.0, 1_000.0)], ids=["worse", "better"])
+def test_after_a_second_times_are_told_by_the_worse_pace(before: float, after: float, tmp_path: Path) -> None:
+    """That fewer can be let in is told soon; that more can be, when it has lasted."""
+    line = Line(Shared(tmp_path / "shared", 0, 1).line(Class.pay, 1), 0, before, 600.0, START_AT)
+    for step in range(1, 11):
+        line.tick(START_AT + step / 10, after)
+    waits = [line.place(who)[1] for who in range(640)]
+    assert 640 / 400 < max(waits) < 640 / 80
 
 
 def test_a_moved_ticket_lets_in_once_by_either_token(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from unbusy.admission.capacity import Capacity, Sample
 from unbusy.admission.classes import CLASSES, COSTS, FLOORS, Class, classify
 from unbusy.admission.crowds import Crowds
 from unbusy.admission.decisions import ADMITTED, Admitted, Decision, Entry, Full, InLine, OverQuota
-from unbusy.admission.line import TOLERANCE_S, Line
+from unbusy.admission.line import LATER_S, TOLERANCE_S, Line
 from unbusy.admission.quotas import CUSTOMER, Quota, Quotas
 from unbusy.admission.shared import PLACES, Shared
 from unbusy.admission.shares import reaches, water_level
@@ -299,7 +299,7 @@ class Gate:
             wait = line.later(now)
         else:
             # Back when he is just tolerably early: with the whole tolerance again, nobody would come in between.
-            wait -= TOLERANCE_S / 2
+            wait = max(wait - TOLERANCE_S / 2, LATER_S)
         tally.moved += 1
         line.tell(now + wait)
         return self._in_line(

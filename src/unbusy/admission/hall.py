@@ -19,6 +19,7 @@ A lane keeps the last slot it was told, too: who asks later is never told an ear
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -30,6 +31,9 @@ _POSITION, _AT, _SPEED, _TOLD, _OFFER, _RATE, _CAME, _DUE = range(HEAD)
 # What is told reckons with so much of the pace: capacity is measured and flickers, and who comes when the
 # place is due already is let in at once. What that leaves over goes to newcomers.
 _SURE: Final = 0.9
+# A better pace is believed after some seconds, a worse one soon: who is told too early a time comes in vain.
+_BETTER_S: Final = 3.0
+_WORSE_S: Final = 0.6
 # The fraction of a lane's tags: its number with the bits reversed, so that lanes in use are spread evenly.
 _FRACTIONS: Final = tuple(int(f"{lane:06b}"[::-1], 2) / LANES for lane in range(LANES))
 # Beyond it a number of eight bytes has no sixty-fourths any more; a century at a million a second is less.
@@ -132,8 +136,8 @@ class Hall:
         all_due = sum(cells[_DUE] for cells in self._live) + rates
         return all_came / all_due, (came + rate) / all_came
 
-    def look(self, now: float, offer: float, smoothing: float) -> None:
-        """See who lives and what was given, and offer this pace; what is told goes by a smoother one."""
+    def look(self, now: float, offer: float, passed: float) -> None:
+        """See who lives and what was given, and offer this pace; what is told goes by that of the last seconds."""
         own, before = self._own, self._live
         self._live = [cells for cells in self._kept if cells is own or _is_live(cells, now)]
         self._lead = self._live[0]
@@ -145,7 +149,8 @@ class Hall:
                 self._take_over(cells, _MOST_PACE * self._longest_s, now)
         self._count()
         own[_OFFER] = offer
-        own[_TOLD] += (offer - own[_TOLD]) * smoothing
+        told = own[_TOLD]
+        own[_TOLD] += (offer - told) * (1 - math.exp(-passed / (_BETTER_S if offer > told else _WORSE_S)))
         self._pace = min(cells[_OFFER] for cells in self._live)
         self.told_pace = min(cells[_TOLD] for cells in self._live)
         self._speed = self._pace / max(1, self.active)

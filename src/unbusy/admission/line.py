@@ -45,9 +45,7 @@ _BURST_S: Final = 0.04
 _DEBT_S: Final = 0.03
 _FEW: Final = 4.0
 # Who comes in a crowd of late ones is asked back after this at the earliest: asking has its price, too.
-_LATER_S: Final = 0.1
-# A wait is told by the rate of some seconds: capacity is measured and flickers.
-_TELLING_S: Final = 3.0
+LATER_S: Final = 0.5
 # So much earlier than due one is let in: clocks and networks are not more exact.
 TOLERANCE_S: Final = 0.05
 # The line moves faster while its bucket fills, and slower while it is in debt: in so many seconds it would
@@ -160,7 +158,7 @@ class Line:
 
     def later(self, now: float) -> float:
         """Seconds after which a holder who was not let in will be: one after the other, at the line's rate."""
-        self._late_at = max(self._late_at, now + _LATER_S) + 1 / self._rate
+        self._late_at = max(self._late_at, now + LATER_S) + 1 / self._rate
         return self._late_at - now
 
     def tell(self, slot_at: float) -> None:
@@ -208,5 +206,4 @@ class Line:
         is_safe = self.waits and self._tokens >= 0 and came < _NEARLY_ALL
         overbooked = min(_MOST_OVERBOOKED, 1 / came) if is_safe else 1.0
         haste = max(-_MOST_HASTE, min(_MOST_HASTE, self._tokens / (rate * _EVEN_S)))
-        smoothing = 1 - math.exp(-passed / _TELLING_S)
-        self._hall.look(self._at, rate / part * overbooked * (1 + haste), smoothing)
+        self._hall.look(self._at, rate / part * overbooked * (1 + haste), passed)
