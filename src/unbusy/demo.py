@@ -7,19 +7,24 @@ same settlement, only on a clock of its own that runs through the month in a sec
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
+from rich.console import Console
 
-from unbusy import wallets
+from unbusy import gateway, wallets
+from unbusy.banks import sandbox
 from unbusy.clock import SystemClock
 from unbusy.db import Database, Tx
 from unbusy.ids import Ids
 from unbusy.payments import Order, Settlement
 from unbusy.people import Person, has_people, hash_password, insert_people
 from unbusy.settings import Settings
+from unbusy.supervisor import Child
 
 # Of people who own nothing but play money, on a wallet that listens on this machine only.
 PASSWORD = "play-money-only"  # noqa: S105 - it is printed to whoever starts the demo
@@ -78,6 +83,43 @@ async def seed(db: Database, settings: Settings, until: datetime, seed: int = 1)
         return await _History(settings, until, seed).write(tx)
 
     return await db.run(work)
+
+
+@contextmanager
+def with_bank(settings: Settings) -> Generator[tuple[Settings, Child | None]]:
+    """A bank to try out beside the wallet, and the settings that know it; none where there are banks already."""
+    if settings.banks:
+        yield settings, None
+        return
+    directory = sandbox.home(settings)
+    with gateway.listen("127.0.0.1", 0) as listener:
+        banks = sandbox.prepare(directory, gateway.address(listener))
+        bank = Child("sandbox bank", lambda started: sandbox.run(directory, listener, started))
+        yield replace(settings, banks=str(banks)), bank
+
+
+def introduce(out: Console, address: str) -> None:
+    """Show the logins, and lines to paste into a shell: two demo customers pay each other."""
+    for role, people in (("customers", CUSTOMERS), ("merchants", MERCHANTS), ("operator", (OPERATOR,))):
+        out.print(f"  {role:<10} " + "  ".join(f"[green]@{person.handle}[/]" for person in people), soft_wrap=True)
+    out.print(f"  password   [green]{PASSWORD}[/]\n")
+    for payer, payee in ((CUSTOMERS[0], CUSTOMERS[1]), (CUSTOMERS[1], CUSTOMERS[0])):
+        _show_lines(out, address, payer.handle, payee.handle)
+
+
+def _show_lines(out: Console, address: str, payer: str, payee: str) -> None:
+    as_json = "-H 'Content-Type: application/json'"
+    lines = (
+        f"TOKEN=$(curl -s {address}/v1/sessions {as_json} \\",
+        f"""  -d '{{"identifier":"@{payer}","password":"{PASSWORD}"}}' \\""",
+        """  | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')""",
+        f'curl -s {address}/v1/payments {as_json} -H "Authorization: Bearer $TOKEN" \\',
+        f"""  -H "Idempotency-Key: $(date +%s%N)" -d '{{"payee":"@{payee}","amount":1250,"asset":"EUR"}}'""",
+    )
+    out.print(f"  @{payer} pays @{payee}:\n")
+    for line in lines:
+        out.print(f"    {line}", markup=False, soft_wrap=True, style="cyan")
+    out.print()
 
 
 class _History:

@@ -51,7 +51,7 @@ def worker(started):
         time.sleep(60)
 
 supervisor = Supervisor(
-    gateways=[Child("gateway 1", gateway)], worker=Child("worker", worker), server=None, data=data
+    gateways=[Child("gateway 1", gateway)], worker=Child("worker", worker), bank=None, server=None, data=data
 )
 try:
     supervisor.run(lambda: print(listener.getsockname()[1], flush=True))
