@@ -55,7 +55,7 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     views = payments.Views(persons, pay)
     polls = payments.Polls(clock)
 
-    names = {bank: connector.name for bank, connector in banks.connect(settings, clock=clock, ids=ids).items()}
+    names = banks.names(settings)
     gatekeeper = _gatekeeper(settings, secret, clock, persons, pay, reads)
 
     async def is_ready() -> None:

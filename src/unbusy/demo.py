@@ -15,8 +15,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 from rich.console import Console
+from schwifty import IBAN
 
-from unbusy import gateway, wallets
+from unbusy import banks, gateway, transits, wallets
 from unbusy.banks import sandbox
 from unbusy.clock import SystemClock
 from unbusy.db import Database, Tx
@@ -93,9 +94,9 @@ def with_bank(settings: Settings) -> Generator[tuple[Settings, Child | None]]:
         return
     directory = sandbox.home(settings)
     with gateway.listen("127.0.0.1", 0) as listener:
-        banks = sandbox.prepare(directory, gateway.address(listener))
+        known = sandbox.prepare(directory, gateway.address(listener))
         bank = Child("sandbox bank", lambda started: sandbox.run(directory, listener, started))
-        yield replace(settings, banks=str(banks)), bank
+        yield replace(settings, banks=str(known)), bank
 
 
 def introduce(out: Console, address: str) -> None:
@@ -131,6 +132,7 @@ class _History:
         self._until = until
         self._ids = Ids(self._clock, self._chance.randbytes)
         self._asset = settings.default_asset
+        self._banks = banks.names(settings)
         self._settlement = Settlement(ids=self._ids, settings=settings)
         self._customers = [self._person("customer", customer) for customer in CUSTOMERS]
         self._merchants = [
@@ -142,6 +144,7 @@ class _History:
             return False
         everybody = [*self._customers, *self._merchants, self._person("operator", OPERATOR)]
         await insert_people(tx, everybody, hash_password(PASSWORD))
+        await self._link_bank_accounts(tx)
         await self._pay_salaries(tx)
         for moment in self._moments():
             self._clock.turn_to(moment)
@@ -149,6 +152,21 @@ class _History:
                 await self._pay_salaries(tx)
             await self._settlement.settle(tx, self._orders(moment), moment)
         return True
+
+    async def _link_bank_accounts(self, tx: Tx) -> None:
+        """Everybody has an account at every bank there is, under a number of an invented branch."""
+        for bank in self._banks:
+            for number, person in enumerate((*self._customers, *self._merchants), 1):
+                account = transits.BankAccount(
+                    id=self._ids.new(),
+                    tenant_id=TENANT,
+                    person_id=person.id,
+                    bank=bank,
+                    iban=str(IBAN.generate("GB", bank_code="BUKB", branch_code="202015", account_code=f"{number:08}")),
+                    holder=person.name,
+                    created_at=self._clock.now(),
+                )
+                await transits.link(tx, account)
 
     def _moments(self) -> Iterator[datetime]:
         """Every hour of the month in which people are awake."""

@@ -316,15 +316,18 @@ async def test_the_proof_can_fail(way: Way, ming: Principal) -> None:
     async def found() -> set[str]:
         return {finding.rule for finding in await way.bank.findings()}
 
-    for change, back, rule in (
-        ("status = 'pending', due_at = now(), balance_after = NULL", "status = 'completed', due_at = NULL, balance_after = 90",
-         "hold_ended_as_the_transit_did"),
-        ("amount = 11", "amount = 10", "holds_what_it_says"),
-        ("direction = 'pull'", "direction = 'push'", "is_between_wallet_and_bank"),
-        ("id = gen_random_uuid()", f"id = '{payout.id}'", "hold_has_its_transit"),
-        ("status = 'reversed', reason = 'bank_no_answer', balance_after = NULL, parked_id = gen_random_uuid()",
-         "status = 'completed', reason = NULL, balance_after = 90, parked_id = NULL", "parked_has_its_transfer"),
-    ):  # fmt: skip
+    completed = "status = 'completed', reason = NULL, balance_after = 90, due_at = NULL, parked_id = NULL"
+    changes = {
+        "hold_ended_as_the_transit_did": ("status = 'pending', due_at = now(), balance_after = NULL", completed),
+        "holds_what_it_says": ("amount = 11", "amount = 10"),
+        "is_between_wallet_and_bank": ("direction = 'pull'", "direction = 'push'"),
+        "hold_has_its_transit": ("id = gen_random_uuid()", f"id = '{payout.id}'"),
+        "parked_has_its_transfer": (
+            "status = 'reversed', reason = 'x', balance_after = NULL, parked_id = gen_random_uuid()",
+            completed,
+        ),
+    }
+    for rule, (change, back) in changes.items():
         await way.bank.as_superuser(f"UPDATE transits.transits SET {change} RETURNING 1")
         assert rule in await found()
         await way.bank.as_superuser(f"UPDATE transits.transits SET {back} RETURNING 1")

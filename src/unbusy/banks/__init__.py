@@ -18,3 +18,4 @@ from unbusy.banks.port import Instruction as Instruction
 from unbusy.banks.port import Result as Result
 from unbusy.banks.port import State as State
 from unbusy.banks.service import connect as connect
+from unbusy.banks.service import names as names

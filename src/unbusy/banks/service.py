@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unbusy.banks import roster
@@ -18,7 +18,13 @@ def connect(settings: Settings, *, clock: Clock, ids: Ids) -> Mapping[str, Conne
 
     Nothing is called yet. Raises SetupError when the file of banks is wrong.
     """
-    if not settings.banks:
-        return {}
-    entries = roster.read(Path(settings.banks).expanduser())
-    return {entry.id: OpenBanking(entry, clock=clock, ids=ids) for entry in entries}
+    return {entry.id: OpenBanking(entry, clock=clock, ids=ids) for entry in _entries(settings)}
+
+
+def names(settings: Settings) -> Mapping[str, str]:
+    """What customers call each bank of the settings, by its id. Raises as `connect` does."""
+    return {entry.id: entry.name for entry in _entries(settings)}
+
+
+def _entries(settings: Settings) -> Sequence[roster.Entry]:
+    return roster.read(Path(settings.banks).expanduser()) if settings.banks else ()

@@ -14,7 +14,7 @@ never changes; once it may have been told, it is asked instead of told again. So
 two lines costs time and no money. `model.py` knows what an answer means, `pump.py` gets the answers.
 """
 
-from unbusy.transits.accounts import BankAccounts
+from unbusy.transits.accounts import BankAccounts, link
 from unbusy.transits.model import BankAccount, Status, Transit
 from unbusy.transits.proofs import check
 from unbusy.transits.pump import Lane, lanes
@@ -34,6 +34,7 @@ __all__ = [
     "begin",
     "check",
     "lanes",
+    "link",
     "see",
     "show",
 ]

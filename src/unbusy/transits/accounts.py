@@ -7,7 +7,7 @@ from uuid import UUID
 
 from unbusy.api import Principal
 from unbusy.clock import Clock
-from unbusy.db import Database
+from unbusy.db import Database, Tx
 from unbusy.errors import NotFound
 from unbusy.ids import Ids
 from unbusy.transits import model, sql
@@ -40,7 +40,7 @@ class BankAccounts:
             holder=holder,
             created_at=self._clock.now(),
         )
-        return await self._db.run(lambda tx: sql.add_bank_account(tx, new))
+        return await self._db.run(lambda tx: link(tx, new))
 
     async def list(self, person: Principal) -> list[BankAccount]:
         """The person's newest hundred, newest first."""
@@ -55,3 +55,8 @@ class BankAccounts:
         now = self._clock.now()
         if not await self._db.run(lambda tx: sql.remove_bank_account(tx, person.person_id, id, now)):
             raise NotFound("there is no such bank account")
+
+
+async def link(tx: Tx, new: BankAccount) -> BankAccount:
+    """Link a bank account; gives the one that is linked when it had been before."""
+    return await sql.add_bank_account(tx, new)
