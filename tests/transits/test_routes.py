@@ -52,7 +52,8 @@ async def begin(
 async def go_on(site: Site, *answers: Result) -> None:
     """What the worker does when the bank says so."""
     bank = ScriptedBank()
-    bank.bank, bank.answers = "sandbox", list(answers)
+    bank.bank = "sandbox"
+    bank.answers.extend(answers)
     lane = Lane(site.bank.db, bank, clock=site.bank.clock, call_s=1)
     assert await lane.go_on(site.bank.clock.now()) == len(answers)
     await lane.finish()
