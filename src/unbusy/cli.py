@@ -97,7 +97,7 @@ def up(
     with (
         gateway.listen(settings.host, settings.port) as listener,
         _database_of_its_own(settings) as (url, server),
-        with_bank(settings) if demo else nullcontext((settings, None)) as (settings, bank),
+        with_bank(settings, out) if demo else nullcontext((settings, None)) as (settings, bank),
     ):
         # Only now that we hold its lock is the directory ours.
         telemetry.empty_directory(data_directory / "metrics")

@@ -87,14 +87,16 @@ async def seed(db: Database, settings: Settings, until: datetime, seed: int = 1)
 
 
 @contextmanager
-def with_bank(settings: Settings) -> Generator[tuple[Settings, Child | None]]:
+def with_bank(settings: Settings, out: Console) -> Generator[tuple[Settings, Child | None]]:
     """A bank to try out beside the wallet, and the settings that know it; none where there are banks already."""
     if settings.banks:
         yield settings, None
         return
     directory = sandbox.home(settings)
     with gateway.listen("127.0.0.1", 0) as listener:
-        known = sandbox.prepare(directory, gateway.address(listener))
+        address = gateway.address(listener)
+        known = sandbox.prepare(directory, address)
+        out.print(f"[dim]A sandbox bank to try out is at {address}, its faults at {address}/faults[/]", soft_wrap=True)
         bank = Child("sandbox bank", lambda started: sandbox.run(directory, listener, started))
         yield replace(settings, banks=str(known)), bank
 
