@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unbusy import admission, api, batches, payments, people, wallets
+from unbusy import admission, api, banks, batches, payments, people, transits, wallets
 from unbusy.batches import routes as batch_routes
 from unbusy.clock import Clock, SystemClock
 from unbusy.db import Database
 from unbusy.ids import Ids
 from unbusy.payments import routes as payment_routes
+from unbusy.payouts import routes as payout_routes
 from unbusy.people import routes as people_routes
 from unbusy.promises import routes as promise_routes
 from unbusy.secret import derive_key
 from unbusy.settings import Settings
+from unbusy.topups import routes as topup_routes
+from unbusy.transits import routes as transit_routes
 from unbusy.wallets import routes as wallet_routes
 
 # Gateways of one machine that were started by themselves have places for so many.
@@ -25,6 +28,9 @@ HANDLERS = (
     *payment_routes.HANDLERS,
     *promise_routes.HANDLERS,
     *batch_routes.HANDLERS,
+    *transit_routes.HANDLERS,
+    *topup_routes.HANDLERS,
+    *payout_routes.HANDLERS,
 )
 
 
@@ -49,6 +55,7 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     views = payments.Views(persons, pay)
     polls = payments.Polls(clock)
 
+    names = banks.names(settings)
     gatekeeper = _gatekeeper(settings, secret, clock, persons, pay, reads)
 
     async def is_ready() -> None:
@@ -72,6 +79,9 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             polls,
             batches.Batches(db, reads, persons, pay, clock=clock, ids=ids),
             purse,
+            transits.BankAccounts(db, reads, names, clock=clock, ids=ids),
+            transits.Transits(db, reads, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed),
+            transits.BankNames(names),
         ),
         probes={"database": is_ready},
         gatekeeper=gatekeeper,

@@ -11,7 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -76,7 +76,7 @@ def up(
     port: Port = None,
     workers: Annotated[int | None, Parameter(help="How many gateway processes.")] = None,
     demo: Annotated[
-        bool, Parameter(negative="", help="Fill an empty wallet with demo data, and show the logins.")
+        bool, Parameter(negative="", help="Fill an empty wallet with demo data, and have a bank to try out.")
     ] = False,
 ) -> None:
     """Run everything: the database, gateways and the worker, each started again if it dies.
@@ -89,11 +89,16 @@ def up(
 
     from unbusy import gateway, telemetry, worker
     from unbusy.db import migrate
+    from unbusy.demo import with_bank
     from unbusy.secret import signing_secret
     from unbusy.supervisor import Child, Supervisor
 
     telemetry.set_up_logging(settings.log_format)
-    with gateway.listen(settings.host, settings.port) as listener, _database_of_its_own(settings) as (url, server):
+    with (
+        gateway.listen(settings.host, settings.port) as listener,
+        _database_of_its_own(settings) as (url, server),
+        with_bank(settings, out) if demo else nullcontext((settings, None)) as (settings, bank),
+    ):
         # Only now that we hold its lock is the directory ours.
         telemetry.empty_directory(data_directory / "metrics")
         asyncio.run(migrate(url))
@@ -106,7 +111,7 @@ def up(
             for number in range(1, settings.workers + 1)
         ]
         background = Child("worker", lambda started: worker.run(settings, url, started))
-        supervisor = Supervisor(gateways=gateways, worker=background, server=server, data=data_directory)
+        supervisor = Supervisor(gateways=gateways, worker=background, bank=bank, server=server, data=data_directory)
         supervisor.run(lambda: _welcome(gateway.address(listener), is_demo=demo))
 
 
@@ -139,6 +144,26 @@ def work(*, data: Data = None) -> None:
     with located(settings) as url:
         asyncio.run(require_current(url))
         worker.run(settings, url, lambda: out.print("The worker works. [dim]Ctrl-C stops it.[/]"))
+
+
+@app.command(name="sandbox-bank")
+def sandbox_bank(
+    *, data: Data = None, port: Annotated[int, Parameter(help="Port to listen on; 0 takes a free one.")] = 8090
+) -> None:
+    """Run a bank to try things out on, with books of its own; `unbusy up --demo` has one already.
+
+    It keeps its keys and `banks.toml` in the folder `sandbox-bank` of the data directory.
+    """
+    settings = all_settings.load(flags={"data": data})
+
+    from unbusy import gateway
+    from unbusy.banks import sandbox
+
+    directory = sandbox.home(settings)
+    with gateway.listen("127.0.0.1", port) as listener:
+        banks = sandbox.prepare(directory, gateway.address(listener))
+        told = f"The sandbox bank is open; UNBUSY_BANKS={banks} lets a wallet know it. [dim]Ctrl-C closes it.[/]"
+        sandbox.run(directory, listener, lambda: out.print(told, soft_wrap=True))
 
 
 @app.command
@@ -182,12 +207,13 @@ def demo(
 
     from unbusy.db import migrate
     from unbusy.db.locate import located
+    from unbusy.demo import introduce
 
     with located(settings, may_make=True) as url:
         asyncio.run(migrate(url))
         if not asyncio.run(_seed(settings, url, seed)):
             raise SetupError("somebody lives here already; demo data goes only into an empty wallet")
-    _show_demo(f"http://{settings.host}:{settings.port}")
+    introduce(out, f"http://{settings.host}:{settings.port}")
 
 
 @app.command
@@ -318,13 +344,13 @@ def _database_of_its_own(settings: Settings) -> Generator[tuple[str, Server | No
 async def _check(url: str) -> list[Finding]:
     import asyncpg
 
-    from unbusy import ledger, payments, people
+    from unbusy import ledger, payments, people, transits
     from unbusy.db.migrate import require_current
 
     await require_current(url)
     connection = await asyncpg.connect(url, server_settings={"application_name": "unbusy-check"})
     try:
-        return [finding for room in (ledger, people, payments) for finding in await room.check(connection)]
+        return [finding for room in (ledger, people, payments, transits) for finding in await room.check(connection)]
     finally:
         await connection.close()
 
@@ -451,33 +477,9 @@ def _welcome(address: str, *, is_demo: bool = False) -> None:
         soft_wrap=True,
     )
     if is_demo:
-        _show_demo(address)
+        from unbusy.demo import introduce
 
-
-def _show_demo(address: str) -> None:
-    """The logins, and lines to paste into a shell: two demo customers pay each other."""
-    from unbusy.demo import CUSTOMERS, MERCHANTS, OPERATOR, PASSWORD
-
-    for role, people in (("customers", CUSTOMERS), ("merchants", MERCHANTS), ("operator", (OPERATOR,))):
-        out.print(f"  {role:<10} " + "  ".join(f"[green]@{person.handle}[/]" for person in people), soft_wrap=True)
-    out.print(f"  password   [green]{PASSWORD}[/]\n")
-    for payer, payee in ((CUSTOMERS[0], CUSTOMERS[1]), (CUSTOMERS[1], CUSTOMERS[0])):
-        _show_lines(address, payer.handle, payee.handle, PASSWORD)
-
-
-def _show_lines(address: str, payer: str, payee: str, password: str) -> None:
-    as_json = "-H 'Content-Type: application/json'"
-    lines = (
-        f"TOKEN=$(curl -s {address}/v1/sessions {as_json} \\",
-        f"""  -d '{{"identifier":"@{payer}","password":"{password}"}}' \\""",
-        """  | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')""",
-        f'curl -s {address}/v1/payments {as_json} -H "Authorization: Bearer $TOKEN" \\',
-        f"""  -H "Idempotency-Key: $(date +%s%N)" -d '{{"payee":"@{payee}","amount":1250,"asset":"EUR"}}'""",
-    )
-    out.print(f"  @{payer} pays @{payee}:\n")
-    for line in lines:
-        out.print(f"    {line}", markup=False, soft_wrap=True, style="cyan")
-    out.print()
+        introduce(out, address)
 
 
 if __name__ == "__main__":

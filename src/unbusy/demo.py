@@ -7,19 +7,25 @@ same settlement, only on a clock of its own that runs through the month in a sec
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
+from rich.console import Console
+from schwifty import IBAN
 
-from unbusy import wallets
+from unbusy import banks, gateway, transits, wallets
+from unbusy.banks import sandbox
 from unbusy.clock import SystemClock
 from unbusy.db import Database, Tx
 from unbusy.ids import Ids
 from unbusy.payments import Order, Settlement
 from unbusy.people import Person, has_people, hash_password, insert_people
 from unbusy.settings import Settings
+from unbusy.supervisor import Child
 
 # Of people who own nothing but play money, on a wallet that listens on this machine only.
 PASSWORD = "play-money-only"  # noqa: S105 - it is printed to whoever starts the demo
@@ -80,6 +86,45 @@ async def seed(db: Database, settings: Settings, until: datetime, seed: int = 1)
     return await db.run(work)
 
 
+@contextmanager
+def with_bank(settings: Settings, out: Console) -> Generator[tuple[Settings, Child | None]]:
+    """A bank to try out beside the wallet, and the settings that know it; none where there are banks already."""
+    if settings.banks:
+        yield settings, None
+        return
+    directory = sandbox.home(settings)
+    with gateway.listen("127.0.0.1", 0) as listener:
+        address = gateway.address(listener)
+        known = sandbox.prepare(directory, address)
+        out.print(f"[dim]A sandbox bank to try out is at {address}, its faults at {address}/faults[/]", soft_wrap=True)
+        bank = Child("sandbox bank", lambda started: sandbox.run(directory, listener, started))
+        yield replace(settings, banks=str(known)), bank
+
+
+def introduce(out: Console, address: str) -> None:
+    """Show the logins, and lines to paste into a shell: two demo customers pay each other."""
+    for role, people in (("customers", CUSTOMERS), ("merchants", MERCHANTS), ("operator", (OPERATOR,))):
+        out.print(f"  {role:<10} " + "  ".join(f"[green]@{person.handle}[/]" for person in people), soft_wrap=True)
+    out.print(f"  password   [green]{PASSWORD}[/]\n")
+    for payer, payee in ((CUSTOMERS[0], CUSTOMERS[1]), (CUSTOMERS[1], CUSTOMERS[0])):
+        _show_lines(out, address, payer.handle, payee.handle)
+
+
+def _show_lines(out: Console, address: str, payer: str, payee: str) -> None:
+    as_json = "-H 'Content-Type: application/json'"
+    lines = (
+        f"TOKEN=$(curl -s {address}/v1/sessions {as_json} \\",
+        f"""  -d '{{"identifier":"@{payer}","password":"{PASSWORD}"}}' \\""",
+        """  | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')""",
+        f'curl -s {address}/v1/payments {as_json} -H "Authorization: Bearer $TOKEN" \\',
+        f"""  -H "Idempotency-Key: $(date +%s%N)" -d '{{"payee":"@{payee}","amount":1250,"asset":"EUR"}}'""",
+    )
+    out.print(f"  @{payer} pays @{payee}:\n")
+    for line in lines:
+        out.print(f"    {line}", markup=False, soft_wrap=True, style="cyan")
+    out.print()
+
+
 class _History:
     """A month in the life of a small town."""
 
@@ -89,6 +134,7 @@ class _History:
         self._until = until
         self._ids = Ids(self._clock, self._chance.randbytes)
         self._asset = settings.default_asset
+        self._banks = banks.names(settings)
         self._settlement = Settlement(ids=self._ids, settings=settings)
         self._customers = [self._person("customer", customer) for customer in CUSTOMERS]
         self._merchants = [
@@ -100,6 +146,7 @@ class _History:
             return False
         everybody = [*self._customers, *self._merchants, self._person("operator", OPERATOR)]
         await insert_people(tx, everybody, hash_password(PASSWORD))
+        await self._link_bank_accounts(tx)
         await self._pay_salaries(tx)
         for moment in self._moments():
             self._clock.turn_to(moment)
@@ -107,6 +154,21 @@ class _History:
                 await self._pay_salaries(tx)
             await self._settlement.settle(tx, self._orders(moment), moment)
         return True
+
+    async def _link_bank_accounts(self, tx: Tx) -> None:
+        """Everybody has an account at every bank there is, under a number of an invented branch."""
+        for bank in self._banks:
+            for number, person in enumerate((*self._customers, *self._merchants), 1):
+                account = transits.BankAccount(
+                    id=self._ids.new(),
+                    tenant_id=TENANT,
+                    person_id=person.id,
+                    bank=bank,
+                    iban=str(IBAN.generate("GB", bank_code="BUKB", branch_code="202015", account_code=f"{number:08}")),
+                    holder=person.name,
+                    created_at=self._clock.now(),
+                )
+                await transits.link(tx, account)
 
     def _moments(self) -> Iterator[datetime]:
         """Every hour of the month in which people are awake."""

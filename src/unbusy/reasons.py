@@ -53,3 +53,22 @@ class Reason(StrEnum):
 
     # A queued payment whose promised time passed before its turn came.
     promise_missed = "promise_missed"
+
+    # A top-up or payout that was declined: the wallet's matter.
+    wallet_frozen = "wallet_frozen"
+    wallet_closed = "wallet_closed"
+    wallet_full = "wallet_full"
+
+    # The customer's account at the bank.
+    bank_insufficient_funds = "bank_insufficient_funds"
+    bank_account_closed = "bank_account_closed"
+    bank_account_unknown = "bank_account_unknown"
+    bank_name_mismatch = "bank_name_mismatch"
+
+    # The bank's matter.
+    bank_limit = "bank_limit"
+    bank_refused = "bank_refused"
+    bank_unavailable = "bank_unavailable"
+
+    # A top-up or payout that was reversed, because the bank did not say in time what became of it.
+    bank_no_answer = "bank_no_answer"

@@ -109,6 +109,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     limit_per_month: Annotated[int, Meta(ge=1, le=_MOST_UNITS, description="Most one payer pays in a month (UTC).")] = (
         50_000
     )
+    bank_call_s: Annotated[
+        int, Meta(ge=1, le=60, description="Seconds after which a bank has not answered; then it is asked again.")
+    ] = 15
+    bank_resolve_s: Annotated[
+        int,
+        Meta(ge=60, le=604_800, description="A top-up or payout whose end no bank has told by then is reversed."),
+    ] = 86_400
     gate: Annotated[
         Literal["on", "off"],
         Meta(description="Whether a crowd is let in as it can be served. `off` is for finding out what happens then."),
@@ -120,6 +127,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     customer_burst: Annotated[
         int, Meta(ge=1, le=100_000, description="Requests one customer may make at once, after a pause.")
     ] = 100
+    banks: Annotated[
+        str,
+        Meta(
+            description="File that says which banks there are and how to reach them; empty means none.",
+            extra={"allowed": "a path to a TOML file"},
+        ),
+    ] = ""
     access_token_s: Annotated[int, Meta(ge=30, le=3_600, description="Life of an access token.")] = 600
     session_days: Annotated[int, Meta(ge=1, le=365, description="Life of a session that is not used.")] = 30
     log_format: Annotated[Literal["console", "json"], Meta(description="Log lines for people, or for machines.")] = (

@@ -2,7 +2,8 @@
 
     supervisor ─┬─ postgres          started first, stopped last
                 ├─ gateway 1 … n     forked; all accept from one listening socket
-                └─ worker            forked
+                ├─ worker            forked
+               └─ sandbox bank      forked, in a demo
 
 The supervisor holds the listening socket, so that connections made while a gateway is being
 replaced wait instead of being refused. It has imported everything before it forks, so that the
@@ -145,10 +146,13 @@ class Child:
 class Supervisor:
     """Keeps the children alive, and the embedded server when there is one."""
 
-    def __init__(self, *, gateways: Sequence[Child], worker: Child, server: Server | None, data: Path) -> None:
+    def __init__(
+        self, *, gateways: Sequence[Child], worker: Child, bank: Child | None, server: Server | None, data: Path
+    ) -> None:
         self._gateways = gateways
         self._worker = worker
-        self._children = [*gateways, worker]
+        self._bank = bank
+        self._children = [*gateways, worker, *([bank] if bank else [])]
         self._server = server
         self._record = data / "processes.json"
         self._server_pause = _Pause()
@@ -220,9 +224,12 @@ class Supervisor:
         return min(waits, default=None)
 
     def _stop(self, watched: set[signal.Signals]) -> None:
-        """Gateways first, so that no answer is lost; then the worker. The server is its starter's."""
+        """Gateways first, so that no answer is lost; then the worker, and the bank it calls.
+
+        The server is its starter's.
+        """
         is_patient = True
-        for group in (self._gateways, [self._worker]):
+        for group in (self._gateways, [self._worker], [self._bank] if self._bank else []):
             is_patient = _end(group, watched, is_patient=is_patient)
         self._record.unlink(missing_ok=True)
 
@@ -233,6 +240,7 @@ class Supervisor:
             "postgres": self._server.pid if self._server else None,
             "gateways": [child.pid for child in self._gateways],
             "worker": self._worker.pid,
+            "bank": self._bank.pid if self._bank else None,
         }
         draft = self._record.with_suffix(".new")
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))

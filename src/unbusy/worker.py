@@ -4,6 +4,8 @@ A chore does a bounded piece of what is due and says how much that was; while it
 full it goes on at once, else it pauses. Any number of workers may run at the same time, because
 every chore takes only rows that nobody else holds. A chore that fails, or a database that is
 away, is told once and tried again: the loop itself never ends before it is told to.
+
+An errand is a chore that leads out of the house, to a bank: it has no transaction around it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import NamedTuple
 import structlog
 import uvloop
 
-from unbusy import ledger, payments, people
+from unbusy import banks, ledger, payments, people, transits
 from unbusy.clock import Clock, SystemClock
 from unbusy.db import Database, Tx
 from unbusy.errors import Unavailable
@@ -41,6 +43,14 @@ class Chore(NamedTuple):
     piece: int = _PIECE
 
 
+class Errand(NamedTuple):
+    """Work that leads to somebody else. `do(now)` begins what is due and returns how much that was."""
+
+    name: str
+    pause_s: float
+    do: Callable[[datetime], Awaitable[int]]
+
+
 def chores(settings: Settings, clock: Clock) -> list[Chore]:
     """Everything a worker does."""
     drain = payments.Drain(payments.Settlement(ids=Ids(clock), settings=settings), clock=clock, settings=settings)
@@ -53,13 +63,32 @@ def chores(settings: Settings, clock: Clock) -> list[Chore]:
     ]
 
 
+def errands(lanes: Sequence[transits.Lane]) -> list[Errand]:
+    """Everything a worker does outside."""
+    return [Errand(f"go to {lane.bank}", 0.25, lane.go_on) for lane in lanes]
+
+
 async def work(
-    db: Database, chores: Sequence[Chore], clock: Clock, stopping: asyncio.Event, *, piece: int | None = None
+    db: Database,
+    chores: Sequence[Chore],
+    clock: Clock,
+    stopping: asyncio.Event,
+    *,
+    errands: Sequence[Errand] = (),
+    piece: int | None = None,
 ) -> None:
-    """Do the chores until `stopping` is set; what is under way then is finished."""
+    """Do the chores and errands until `stopping` is set; the pieces under way then are finished."""
     async with asyncio.TaskGroup() as group:
         for chore in chores:
-            group.create_task(_Round(db, chore, clock, piece or chore.piece).go(stopping))
+            at_once = piece or chore.piece
+            in_house = Errand(chore.name, chore.pause_s, _in_transaction(db, chore, at_once))
+            group.create_task(_Round(in_house, clock, at_once).go(stopping))
+        for errand in errands:
+            group.create_task(_Round(errand, clock, 1).go(stopping))
+
+
+def _in_transaction(db: Database, chore: Chore, piece: int) -> Callable[[datetime], Awaitable[int]]:
+    return lambda now: db.run(lambda tx: chore.do(tx, now, piece))
 
 
 def run(settings: Settings, url: str, started: Callable[[], None]) -> None:
@@ -72,20 +101,23 @@ async def _run(settings: Settings, url: str, started: Callable[[], None]) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     db = await Database.open(url, size=settings.pool_size, queue=settings.pool_queue)
+    clock = SystemClock()
+    connected = banks.connect(settings, clock=clock, ids=Ids(clock))
+    lanes = transits.lanes(db, connected.values(), clock=clock, settings=settings)
     started()
     try:
-        clock = SystemClock()
-        await work(db, chores(settings, clock), clock, stopping)
+        await work(db, chores(settings, clock), clock, stopping, errands=errands(lanes))
+        await asyncio.gather(*(lane.finish() for lane in lanes))
     finally:
+        await asyncio.gather(*(bank.close() for bank in connected.values()))
         await db.close()
 
 
 class _Round:
-    """One chore's loop."""
+    """The loop of one chore or errand; less than `piece` done is followed by a pause."""
 
-    def __init__(self, db: Database, chore: Chore, clock: Clock, piece: int) -> None:
-        self._db = db
-        self._chore = chore
+    def __init__(self, errand: Errand, clock: Clock, piece: int) -> None:
+        self._errand = errand
         self._clock = clock
         self._piece = piece
         self._is_troubled = False
@@ -94,11 +126,11 @@ class _Round:
         while not stopping.is_set():
             done = await self._try()
             if done < self._piece:
-                await _wait(stopping, self._chore.pause_s)
+                await _wait(stopping, self._errand.pause_s)
 
     async def _try(self) -> int:
         try:
-            done = await self._db.run(lambda tx: self._chore.do(tx, self._clock.now(), self._piece))
+            done = await self._errand.do(self._clock.now())
         except Unavailable as error:
             self._tell_once("worker_waits", why=str(error))
         except Exception:  # noqa: BLE001 - whatever it is, the other chores and the next try go on
@@ -110,12 +142,12 @@ class _Round:
 
     def _tell_once(self, event: str, **details: object) -> None:
         if not self._is_troubled:
-            log.warning(event, chore=self._chore.name, **details)
+            log.warning(event, chore=self._errand.name, **details)
         self._is_troubled = True
 
     def _tell_recovery(self) -> None:
         if self._is_troubled:
-            log.info("chore_works_again", chore=self._chore.name)
+            log.info("chore_works_again", chore=self._errand.name)
         self._is_troubled = False
 
 

@@ -31,7 +31,7 @@ _HEADING = re.compile(r"^#{1,6} (?P<title>.+)$", re.MULTILINE)
 _POINTER = re.compile(r"^(?P<path>[\w./-]+\.\w+)::(?P<symbol>[\w.]+)$")
 _PATH = re.compile(r"^(src|tests|docs|sdk|\.ci)/[\w./-]+$")
 _MAKE = re.compile(r"\bmake (?P<target>[a-z]+)\b")
-_COMMAND = re.compile(r"(?<!from )(?<!import )\bunbusy (?P<command>[a-z]+)\b")
+_COMMAND = re.compile(r"(?<!from )(?<!import )\bunbusy (?P<command>[a-z]+(-[a-z]+)*)\b")
 _LATER = re.compile(r"\b(TODO|FIXME|TBD|coming soon)\b", re.IGNORECASE)
 
 

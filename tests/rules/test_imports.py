@@ -28,6 +28,8 @@ BAD = [
     ("client-stands-alone", "unbusy_client/views.py", "from unbusy.reasons import Reason"),
     ("pure-models", "unbusy/admission/line.py", "import time"),
     ("layers", "unbusy/admission/gate.py", "from unbusy import db"),
+    ("pure-models", "unbusy/banks/port.py", "import asyncio"),
+    ("sandbox-stands-alone", "unbusy/banks/sandbox/bank.py", "from unbusy.banks.openbanking import signatures"),
 ]
 
 

@@ -51,7 +51,11 @@ def worker(started):
         time.sleep(60)
 
 supervisor = Supervisor(
-    gateways=[Child("gateway 1", gateway)], worker=Child("worker", worker), server=None, data=data
+    gateways=[Child("gateway 1", gateway)],
+    worker=Child("worker", worker),
+    bank=Child("bank", worker),
+    server=None,
+    data=data,
 )
 try:
     supervisor.run(lambda: print(listener.getsockname()[1], flush=True))
@@ -125,20 +129,21 @@ def test_a_killed_gateway_is_replaced_at_once(small: Small) -> None:
         assert time.monotonic() - began < 1
 
 
-def test_a_killed_worker_is_replaced(small: Small) -> None:
+@pytest.mark.parametrize("who", ["worker", "bank"])
+def test_whoever_was_killed_is_replaced(small: Small, who: str) -> None:
     """The record says who took its place."""
-    killed = small.record["worker"]
+    killed = small.record[who]
     os.kill(killed, signal.SIGKILL)
     give_up_at = time.monotonic() + 5
-    while small.record["worker"] in {killed, None} and time.monotonic() < give_up_at:
+    while small.record[who] in {killed, None} and time.monotonic() < give_up_at:
         time.sleep(0.01)
-    assert small.record["worker"] not in {killed, None}
+    assert small.record[who] not in {killed, None}
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_everything(small: Small, how: signal.Signals) -> None:
     """It stops cleanly, with everybody, and takes its record away."""
-    children = [*small.record["gateways"], small.record["worker"]]
+    children = [*small.record["gateways"], small.record["worker"], small.record["bank"]]
     assert small.end(how) == (0, "clean")
     assert not any(is_alive(pid) for pid in children)
     with pytest.raises(FileNotFoundError):
@@ -147,7 +152,7 @@ def test_a_signal_ends_everything(small: Small, how: signal.Signals) -> None:
 
 def test_kill_9_leaves_nobody_behind(small: Small) -> None:
     """The kernel ends the children of a supervisor that could not."""
-    children = [*small.record["gateways"], small.record["worker"]]
+    children = [*small.record["gateways"], small.record["worker"], small.record["bank"]]
     small.end(signal.SIGKILL)
     give_up_at = time.monotonic() + 5
     while any(is_alive(pid) for pid in children) and time.monotonic() < give_up_at:

@@ -34,7 +34,7 @@ FLOORS: Final = (0.0, 0.65, 0.20, 0.05, 0.05, 0.05)
 COSTS: Final = (1.0, 1.0, 0.8, 0.4, 0.5, 4.0)
 
 _QUEUED_PATHS = frozenset({"/v1/payment-batches"})
-_PAY_PATHS = frozenset({"/v1/payments", "/v1/requests"})
+_PAY_PATHS = frozenset({"/v1/payments", "/v1/requests", "/v1/topups", "/v1/payouts"})
 _SIGN_IN_PATHS = frozenset({"/v1/sessions", "/v1/sessions/refresh", "/v1/customers"})
 _PAY_ENDINGS = frozenset({"payment", "refunds"})
 _SETTLE_ENDINGS = frozenset({"cancel", "decline", "state"})
@@ -62,7 +62,7 @@ def classify(method: str, path: str, prefer: str | None = None) -> Class:
             return known
         return Class.bulk if path.startswith(_BULK_PREFIXES) else Class.read
     # Signing out ends something, and nobody is kept in who wants to leave.
-    return Class.settle if method == "DELETE" else Class.read
+    return Class.settle if method == "DELETE" and path.startswith("/v1/sessions") else Class.read
 
 
 def _of_post(path: str, prefer: str | None) -> Class:

@@ -630,3 +630,89 @@ COMMENT ON TABLE tenants.tenants IS 'A bank or a brand. Every row that belongs t
 ALTER TABLE tenants.tenants ADD CONSTRAINT slug_is_unique UNIQUE (slug);
 ALTER TABLE tenants.tenants ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
 GRANT SELECT ON TABLE tenants.tenants TO unbusy_app;
+
+
+-- transits ----------------------------------------------------------------------------------------
+
+CREATE SCHEMA transits;
+COMMENT ON SCHEMA transits IS 'People''s accounts at banks, and money on its way from or to one.';
+GRANT USAGE ON SCHEMA transits TO unbusy_app;
+
+CREATE TABLE transits.bank_accounts (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    person_id uuid NOT NULL,
+    bank text NOT NULL,
+    iban text NOT NULL,
+    holder text NOT NULL,
+    created_at timestamptz NOT NULL,
+    removed_at timestamptz,
+    CONSTRAINT holder_is_named CHECK (((length(holder) >= 1) AND (length(holder) <= 80))),
+    CONSTRAINT iban_is_in_its_electronic_form CHECK ((iban ~ '^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$'::text)),
+    CONSTRAINT removed_after_it_was_linked CHECK ((removed_at >= created_at))
+);
+COMMENT ON TABLE transits.bank_accounts IS 'Accounts at banks that people linked. One that was removed stays, for the transits that name it.';
+ALTER TABLE transits.bank_accounts ADD CONSTRAINT bank_accounts_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX a_person_links_an_account_once ON transits.bank_accounts USING btree (person_id, bank, iban) WHERE (removed_at IS NULL);
+ALTER TABLE transits.bank_accounts ADD CONSTRAINT bank_accounts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE transits.bank_accounts TO unbusy_app;
+GRANT UPDATE(removed_at) ON TABLE transits.bank_accounts TO unbusy_app;
+
+CREATE TABLE transits.transits (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    person_id uuid NOT NULL,
+    direction text NOT NULL,
+    bank text NOT NULL,
+    bank_account_id uuid NOT NULL,
+    iban text NOT NULL,
+    holder text NOT NULL,
+    amount bigint NOT NULL,
+    asset text NOT NULL,
+    status text NOT NULL,
+    reason text,
+    balance_after bigint,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    tries integer NOT NULL,
+    sent_at timestamptz,
+    accepted_at timestamptz,
+    bank_reference text NOT NULL,
+    resolve_by timestamptz NOT NULL,
+    due_at timestamptz,
+    parked_id uuid,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT amount_is_positive CHECK (((amount > 0) AND (amount <= '1000000000000000000'::bigint))),
+    CONSTRAINT completed_tells_the_balance CHECK (((status = 'completed'::text) = (balance_after IS NOT NULL))),
+    CONSTRAINT declined_and_reversed_say_why CHECK (((status = ANY (ARRAY['declined'::text, 'reversed'::text])) = (reason IS NOT NULL))),
+    CONSTRAINT direction_is_known CHECK ((direction = ANY (ARRAY['pull'::text, 'push'::text]))),
+    CONSTRAINT key_is_short CHECK (((length(key) >= 1) AND (length(key) <= 64))),
+    CONSTRAINT only_what_was_reversed_is_parked CHECK (((parked_id IS NULL) OR (status = 'reversed'::text))),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'unknown'::text, 'completed'::text, 'declined'::text, 'reversed'::text]))),
+    CONSTRAINT tries_are_counted CHECK ((tries >= 0)),
+    CONSTRAINT unknown_was_sent CHECK (((status <> 'unknown'::text) OR (sent_at IS NOT NULL))),
+    CONSTRAINT what_is_open_is_due CHECK (((status <> ALL (ARRAY['pending'::text, 'unknown'::text])) OR (due_at IS NOT NULL)))
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE transits.transits IS 'Money on its way from a bank account (pull) or to one (push): what the bank is told, and how far it came.';
+COMMENT ON COLUMN transits.transits.tries IS 'How often it was taken up. Only who took it up last may write down what the bank said.';
+COMMENT ON COLUMN transits.transits.sent_at IS 'Written before the bank is told: from here on it may know, and is asked instead of told again.';
+COMMENT ON COLUMN transits.transits.due_at IS 'When it is taken up next; while a worker has it, when another one may. Empty when nothing is left to do.';
+COMMENT ON COLUMN transits.transits.parked_id IS 'The transfer to or from suspense, when the bank settled what had been reversed here.';
+ALTER TABLE transits.transits ADD CONSTRAINT a_key_makes_one_transit UNIQUE (person_id, key);
+ALTER TABLE transits.transits ADD CONSTRAINT transits_pkey PRIMARY KEY (id);
+CREATE INDEX transits_of_a_person ON transits.transits USING btree (person_id, direction, id);
+CREATE INDEX transits_that_are_due ON transits.transits USING btree (bank, due_at) WHERE (due_at IS NOT NULL);
+ALTER TABLE transits.transits ADD CONSTRAINT transits_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(status) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(reason) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(balance_after) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(tries) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(sent_at) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(accepted_at) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(bank_reference) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(due_at) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(parked_id) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(updated_at) ON TABLE transits.transits TO unbusy_app;

@@ -20,12 +20,15 @@ from unbusy.payments.queue import Drain, earlier, enqueue
 from unbusy.payments.requests import Requests, expire_requests
 from unbusy.payments.service import Payments
 from unbusy.payments.settlement import Settlement
-from unbusy.payments.views import NewPayment, Views
+from unbusy.payments.views import Amount, Asset, Money, NewPayment, Views
 
 __all__ = [
     "KINDS",
+    "Amount",
+    "Asset",
     "Drain",
     "Events",
+    "Money",
     "NewPayment",
     "Order",
     "Payment",

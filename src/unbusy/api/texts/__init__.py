@@ -40,7 +40,7 @@ class ReasonText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ReasonPage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that is known about a reason. `safe` and `same_key` are those of `retry`."""
 
-    matter: Literal["caller", "payer", "payee", "limits", "risk", "platform"]
+    matter: Literal["caller", "payer", "payee", "limits", "risk", "bank", "platform"]
     safe: bool
     same_key: bool
     en: ReasonText

@@ -1,0 +1,21 @@
+"""Banks: where money comes from and goes to when it crosses the edge of the wallet.
+
+    send ──▶ settled                        executed, for good
+         ├─▶ declined                       certain: not executed
+         ├─▶ accepted ─┐
+         └─▶ unknown  ─┴─ enquire ──▶ settled │ declined │ accepted │ unknown
+
+A bank may be slow, down, or lose its answer. Whoever sends has committed the reference before, and
+enquires afterwards; a reference is executed at most once, however often it is sent.
+"""
+
+from unbusy.banks.port import DECLINES as DECLINES
+from unbusy.banks.port import REFERENCE_PATTERN as REFERENCE_PATTERN
+from unbusy.banks.port import Connector as Connector
+from unbusy.banks.port import Direction as Direction
+from unbusy.banks.port import ExternalAccount as ExternalAccount
+from unbusy.banks.port import Instruction as Instruction
+from unbusy.banks.port import Result as Result
+from unbusy.banks.port import State as State
+from unbusy.banks.service import connect as connect
+from unbusy.banks.service import names as names

@@ -1,0 +1,162 @@
+"""The sandbox bank as a function from a request to its answer, with nothing in it that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+import msgspec
+
+from unbusy.banks.sandbox import messages
+from unbusy.banks.sandbox.books import Books, Opened, Unknown
+from unbusy.banks.sandbox.faults import Fault, Faults, Operation
+from unbusy.banks.sandbox.guard import Guard, Stranger
+from unbusy.banks.sandbox.keys import API
+from unbusy.banks.sandbox.messages import Wrong
+
+_PUSHES, _PULLS = f"{API}/domestic-payments", f"{API}/domestic-vrps"
+_PUSH_CONSENTS, _PULL_CONSENTS = f"{API}/domestic-payment-consents", f"{API}/domestic-vrp-consents"
+
+OPERATIONS: Mapping[tuple[str, str], Operation] = {
+    ("POST", "/token"): Operation.token,
+    ("POST", _PUSH_CONSENTS): Operation.consent,
+    ("POST", _PULL_CONSENTS): Operation.consent,
+    ("POST", _PUSHES): Operation.send,
+    ("POST", _PULLS): Operation.send,
+    ("GET", _PUSHES): Operation.enquire,
+    ("GET", _PULLS): Operation.enquire,
+    ("DELETE", _PUSHES): Operation.withdraw,
+    ("DELETE", _PULLS): Operation.withdraw,
+}
+
+
+class Asked(NamedTuple):
+    """A request. Names of headers are in small letters; `base` is the address it came to."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    base: str
+
+    @property
+    def operation(self) -> Operation | None:
+        """None for what no client of a bank asks."""
+        return OPERATIONS.get((self.method, self.path))
+
+    @property
+    def is_pull(self) -> bool:
+        return self.path in {_PULLS, _PULL_CONSENTS}
+
+
+class Answer(NamedTuple):
+    """What is answered, and under which signature, if any."""
+
+    status: int
+    body: bytes
+    signature: str = ""
+    retry_after: float | None = None
+
+
+class Bank:
+    """Answers requests out of its books."""
+
+    def __init__(self, books: Books, guard: Guard, faults: Faults) -> None:
+        self._books = books
+        self._guard = guard
+        self._faults = faults
+        self._verbs: Mapping[Operation, Callable[[Asked, Fault | None], tuple[int, bytes]]] = {
+            Operation.consent: self._consent,
+            Operation.send: self._send,
+            Operation.enquire: self._enquire,
+            Operation.withdraw: self._withdraw,
+        }
+        self._controls: Mapping[tuple[str, str], Callable[[bytes], object]] = {
+            ("GET", "/faults"): lambda _: self._faults.listed,
+            ("POST", "/faults"): self._switch_on,
+            ("DELETE", "/faults"): lambda _: self._clear(),
+            ("PUT", "/accounts"): self._open,
+            ("GET", "/books"): lambda _: self._books.statement(),
+        }
+
+    def answer(self, asked: Asked, fault: Fault | None = None) -> Answer:
+        """Do what is asked, and say what came of it."""
+        try:
+            if asked.operation is None:
+                return self._control(asked)
+            if asked.operation is Operation.token:
+                issued = self._guard.issue(asked.body, f"{asked.base}/token")
+                return Answer(HTTPStatus.OK, msgspec.json.encode(issued))
+            self._guard.admit(asked.headers.get("authorization", ""))
+            return self.signed(*self._verbs[asked.operation](asked, fault))
+        except Stranger as error:
+            return Answer(HTTPStatus.UNAUTHORIZED, messages.problem(401, str(error)))
+        except Wrong as error:
+            return self.refusal(HTTPStatus.BAD_REQUEST, str(error))
+        except Unknown:
+            return self.refusal(HTTPStatus.NOT_FOUND, "there is no such payment")
+
+    def signed(self, status: int, body: bytes, retry_after: float | None = None) -> Answer:
+        """An answer under the bank's signature."""
+        return Answer(status, body, self._guard.sign(body), retry_after)
+
+    def refusal(self, status: int, text: str, retry_after: float | None = None) -> Answer:
+        """The bank's own word that it did nothing."""
+        return self.signed(status, messages.problem(status, text), retry_after)
+
+    def _consent(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
+        del fault
+        self._check(asked)
+        consent = messages.consent(asked.body, is_pull=asked.is_pull)
+        return HTTPStatus.CREATED, messages.document(self._books.consent(asked.headers["x-idempotency-key"], consent))
+
+    def _send(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
+        self._check(asked)
+        order = messages.order(asked.body, is_pull=asked.is_pull)
+        return HTTPStatus.CREATED, messages.document(self._books.pay(order, fault))
+
+    def _enquire(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
+        del fault
+        return HTTPStatus.OK, messages.document(self._books.find(_reference(asked), is_pull=asked.is_pull))
+
+    def _withdraw(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
+        del fault
+        return HTTPStatus.OK, messages.document(self._books.withdraw(_reference(asked), is_pull=asked.is_pull))
+
+    def _check(self, asked: Asked) -> None:
+        self._guard.check(asked.body, asked.headers.get("x-jws-signature", ""))
+        if not asked.headers.get("x-idempotency-key"):
+            raise Wrong("x-idempotency-key is missing")
+
+    def _control(self, asked: Asked) -> Answer:
+        """What whoever tries out the wallet asks: it needs no token, and is not signed."""
+        verb = self._controls.get((asked.method, asked.path))
+        if verb is None:
+            return Answer(HTTPStatus.NOT_FOUND, messages.problem(404, "there is nothing here"))
+        try:
+            return Answer(HTTPStatus.OK, msgspec.json.encode(verb(asked.body)))
+        except (msgspec.DecodeError, RecursionError) as error:
+            return Answer(HTTPStatus.BAD_REQUEST, messages.problem(400, str(error)))
+
+    def _switch_on(self, body: bytes) -> list[Fault]:
+        self._faults.switch_on(msgspec.json.decode(body, type=Fault))
+        return self._faults.listed
+
+    def _clear(self) -> list[Fault]:
+        self._faults.clear()
+        return self._faults.listed
+
+    def _open(self, body: bytes) -> Opened:
+        opened = msgspec.json.decode(body, type=Opened)
+        self._books.open_account(opened)
+        return opened
+
+
+def _reference(asked: Asked) -> str:
+    given = parse_qs(asked.query).get("EndToEndIdentification", [])
+    if len(given) != 1:
+        raise Wrong("EndToEndIdentification is missing")
+    return given[0]

@@ -1,0 +1,75 @@
+"""What the sandbox bank and its one client agree on beforehand, kept in the bank's directory.
+
+The bank makes the client's key, as a portal for developers would, and writes `banks.toml`: the
+wallet's setting `banks` points at it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from joserfc.jwk import RSAKey
+
+from unbusy.settings import Settings
+
+CLIENT_ID = "unbusy"
+# The client's own account at the bank, which pushes are paid from and pulls are paid to.
+CLIENT_ACCOUNT = "GB33BUKB20201555555555"
+API = "/open-banking/v4.0/pisp"
+
+_BITS = 2048
+
+_BANKS = """\
+# Made by the sandbox bank; written again whenever it starts.
+[sandbox]
+name = "Sandbox Bank"
+url = "{address}{api}"
+token_url = "{address}/token"
+client_id = "{client_id}"
+key = "client.pem"
+bank_key = "bank.public.pem"
+account = {{ iban = "{account}", name = "unbusy" }}
+"""
+
+
+class Keys(NamedTuple):
+    """The bank's own key, and the client's to know it by."""
+
+    bank: RSAKey
+    client: RSAKey
+
+
+def home(settings: Settings) -> Path:
+    """Where an installation's sandbox bank keeps everything."""
+    return Path(settings.data).expanduser() / "sandbox-bank"
+
+
+def prepare(directory: Path, address: str) -> Path:
+    """Make what is missing, and give the path of `banks.toml` for a bank that answers at `address`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in ("bank", "client"):
+        if not (directory / f"{name}.pem").exists():
+            key = RSAKey.generate_key(_BITS)
+            _write(directory / f"{name}.public.pem", key.as_pem(private=False))
+            _write(directory / f"{name}.pem", key.as_pem(private=True))
+    banks = directory / "banks.toml"
+    text = _BANKS.format(address=address, api=API, client_id=CLIENT_ID, account=CLIENT_ACCOUNT)
+    _write(banks, text.encode())
+    return banks
+
+
+def load(directory: Path) -> Keys:
+    """The keys that `prepare` made."""
+    return Keys(
+        bank=RSAKey.import_key((directory / "bank.pem").read_bytes()),
+        client=RSAKey.import_key((directory / "client.public.pem").read_bytes()),
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, and for nobody else to read."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.touch(mode=0o600)
+    draft.write_bytes(content)
+    draft.replace(path)

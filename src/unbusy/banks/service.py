@@ -1,0 +1,30 @@
+"""The banks of an installation, each behind its connector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from unbusy.banks import roster
+from unbusy.banks.openbanking import OpenBanking
+from unbusy.banks.port import Connector
+from unbusy.clock import Clock
+from unbusy.ids import Ids
+from unbusy.settings import Settings
+
+
+def connect(settings: Settings, *, clock: Clock, ids: Ids) -> Mapping[str, Connector]:
+    """A connector for each bank of the settings, by the bank's id. Needs a running event loop from its first call on.
+
+    Nothing is called yet. Raises SetupError when the file of banks is wrong.
+    """
+    return {entry.id: OpenBanking(entry, clock=clock, ids=ids) for entry in _entries(settings)}
+
+
+def names(settings: Settings) -> Mapping[str, str]:
+    """What customers call each bank of the settings, by its id. Raises as `connect` does."""
+    return {entry.id: entry.name for entry in _entries(settings)}
+
+
+def _entries(settings: Settings) -> Sequence[roster.Entry]:
+    return roster.read(Path(settings.banks).expanduser()) if settings.banks else ()

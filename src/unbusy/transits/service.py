@@ -1,0 +1,222 @@
+"""The verbs of a transit: begin, look, wait; and what the worker writes down when a bank has answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from unbusy import ledger, money, telemetry
+from unbusy.api import Hub, Principal
+from unbusy.banks import Direction
+from unbusy.clock import Clock, Deadline
+from unbusy.db import Database, Tx
+from unbusy.errors import Invalid, KeyReused, NotFound, Unavailable
+from unbusy.ids import Ids
+from unbusy.ledger import Refused
+from unbusy.settings import Settings
+from unbusy.transits import model, sql
+from unbusy.transits.model import BankAccount, Status, Transit
+
+# How often a gateway looks, while somebody waits, whether the worker has brought something to its end.
+_LOOK_EVERY_S = 0.2
+
+
+class Transits:
+    """Top-ups and payouts as one gateway begins and shows them."""
+
+    def __init__(
+        self,
+        db: Database,
+        reads: Database,
+        hub: Hub,
+        *,
+        clock: Clock,
+        ids: Ids,
+        settings: Settings,
+        moved: Callable[[Iterable[UUID]], None],
+    ) -> None:
+        """`moved` is told, after each commit and before each answer, in whose wallet something was held."""
+        self._db = db
+        self._reads = reads
+        self._hub = hub
+        self._clock = clock
+        self._ids = ids
+        self._resolve = timedelta(seconds=settings.bank_resolve_s)
+        self._moved = moved
+        self._watch = _Watch(reads, hub)
+
+    async def begin(
+        self,
+        person: Principal,
+        direction: Direction,
+        bank_account_id: UUID,
+        amount: int,
+        asset: str,
+        *,
+        key: str,
+        fingerprint: bytes,
+        deadline: Deadline,
+    ) -> tuple[Transit, bool]:
+        """Record `amount` minor units as on their way from a linked bank account, or to it, and hold them.
+
+        Gives the transit and whether it had been begun before under this key. It is declined, as a
+        value, when the wallet cannot hold it. Raises NotFound for an account that is not linked,
+        Invalid for an asset that no bank moves, and KeyReused.
+        """
+        if asset not in money.iso_scales():
+            raise Invalid(f"banks do not move {asset}", field="asset")
+
+        async def work(tx: Tx) -> tuple[Transit, bool]:
+            if earlier := await sql.transit_of_key(tx, person.person_id, key):
+                if earlier.fingerprint != fingerprint:
+                    raise KeyReused("this idempotency key stands for another request", field="Idempotency-Key")
+                return earlier, True
+            account = await sql.find_bank_account(tx, person.person_id, bank_account_id)
+            if account is None:
+                raise NotFound("there is no such bank account", field="bank_account")
+            transit = await _hold(tx, self._new(account, direction, amount, asset, key, fingerprint), self._ids.new())
+            await sql.insert(tx, transit)
+            return transit, False
+
+        try:
+            transit, replayed = await self._db.run(work, deadline)
+        finally:  # what failed may have been committed all the same
+            self._moved((person.person_id,))
+        if not replayed:
+            count(transit)
+        return transit, replayed
+
+    async def find(self, person: Principal, direction: Direction, id: UUID) -> Transit:
+        """One of the person's own. Raises NotFound."""
+        async with self._reads.connection() as connection:
+            transit = await sql.find(connection, person.person_id, direction, id)
+        if transit is None:
+            raise NotFound(f"there is no such {model.NAMES[direction]}")
+        return transit
+
+    async def list(self, person: Principal, direction: Direction, before: UUID | None, limit: int) -> list[Transit]:
+        """The person's top-ups or payouts, newest first, at most `limit`, older than `before`."""
+        async with self._reads.connection() as connection:
+            return await sql.list_transits(connection, person.person_id, direction, before, limit)
+
+    async def wait(self, person: Principal, direction: Direction, id: UUID, seconds: float) -> Transit:
+        """The transit once it is final, or as it is when that takes longer than `seconds`."""
+        transit = await self.find(person, direction, id)
+        if seconds <= 0 or transit.is_final:
+            return transit
+        give_up_at = self._clock.monotonic() + seconds
+        with self._hub.subscribe(person.person_id) as news, self._watch.over(id):
+            while not transit.is_final and not news.is_closed:
+                if not await news.wait(give_up_at - self._clock.monotonic()):
+                    break
+                transit = await self.find(person, direction, id)
+        if transit.is_final:
+            self._moved((person.person_id,))
+        return transit
+
+    def _new(
+        self, account: BankAccount, direction: Direction, amount: int, asset: str, key: str, fingerprint: bytes
+    ) -> Transit:
+        now = self._clock.now()
+        return Transit(
+            id=self._ids.new(),
+            tenant_id=account.tenant_id,
+            person_id=account.person_id,
+            direction=direction,
+            bank=account.bank,
+            bank_account_id=account.id,
+            iban=account.iban,
+            holder=account.holder,
+            amount=amount,
+            asset=asset,
+            status=Status.pending,
+            reason=None,
+            balance_after=None,
+            key=key,
+            fingerprint=fingerprint,
+            tries=0,
+            sent_at=None,
+            accepted_at=None,
+            bank_reference="",
+            resolve_by=now + self._resolve,
+            due_at=now,
+            parked_id=None,
+            created_at=now,
+            updated_at=now,
+        )
+
+
+async def _hold(tx: Tx, new: Transit, wallet_id: UUID) -> Transit:
+    """The transit with its amount held in the ledger, or declined."""
+    wallet, _ = await ledger.open_accounts(tx, [model.wallet(new, wallet_id), model.nostro(new)])
+    outcome = (await ledger.post(tx, [model.hold(new, wallet.id)], new.created_at))[0]
+    if isinstance(outcome, Refused):
+        return new.declined(model.reason_of(outcome.refusal), new.created_at)
+    return new
+
+
+async def write_down(tx: Tx, before: Transit, after: Transit) -> Transit:
+    """Write where a transit stands now, and do in the ledger what follows from it. Gives how it stands then."""
+    if not before.is_final and after.is_final:
+        after = await _end_hold(tx, after)
+    elif after.parked_id:
+        await ledger.open_accounts(tx, [model.suspense(after)])
+        outcome = (await ledger.post(tx, [model.parking(after)], after.updated_at))[0]
+        assert not isinstance(outcome, Refused), outcome
+    await sql.update(tx, after)
+    return after
+
+
+async def _end_hold(tx: Tx, after: Transit) -> Transit:
+    outcome = (await ledger.post(tx, [model.end_of_hold(after)], after.updated_at))[0]
+    if isinstance(outcome, Refused):
+        assert outcome.refusal in _FROZEN, outcome
+        return model.waiting_for_the_wallet(after, after.updated_at)
+    if after.status is not Status.completed:
+        return after
+    wallet = outcome.credit if after.direction is Direction.pull else outcome.debit
+    return replace(after, balance_after=wallet.balance)
+
+
+# A wallet cannot be closed while something is held for it, and what is held can always be given back.
+_FROZEN = {ledger.Refusal.debit_account_frozen, ledger.Refusal.credit_account_frozen}
+
+
+def count(transit: Transit) -> None:
+    """Count a transit that was begun, or has come to its end."""
+    telemetry.count_payments([(f"{model.NAMES[transit.direction]}_{transit.status}", transit.reason)])
+
+
+class _Watch:
+    """Wakes those who wait for transits: one small query a look, however many wait, and none when nobody does."""
+
+    def __init__(self, reads: Database, hub: Hub) -> None:
+        self._reads = reads
+        self._hub = hub
+        self._watched: dict[UUID, int] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def over(self, id: UUID) -> Generator[None]:
+        """Look at this one while the block lasts."""
+        self._watched[id] = self._watched.get(id, 0) + 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            self._watched[id] -= 1
+            if not self._watched[id]:
+                del self._watched[id]
+
+    async def _look(self) -> None:
+        while self._watched:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            with suppress(Unavailable):
+                async with self._reads.connection() as connection:
+                    self._hub.wake(await sql.ended(connection, list(self._watched)))

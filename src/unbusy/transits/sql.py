@@ -1,0 +1,204 @@
+"""The only SQL about transits and bank accounts. What a person asks for is bound to that person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from unbusy.banks import Direction
+from unbusy.db import Connection, Row, Tx
+from unbusy.reasons import Reason
+from unbusy.transits.model import BankAccount, Status, Transit
+
+_LAST_ID = UUID(int=(1 << 128) - 1)
+
+# ── bank accounts ────────────────────────────────────────────────────────────────────────────────
+
+
+async def add_bank_account(tx: Tx, new: BankAccount) -> BankAccount:
+    """Link an account; the one that is linked already when there is one."""
+    await tx.execute(
+        """
+        INSERT INTO transits.bank_accounts (id, tenant_id, person_id, bank, iban, holder, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT (person_id, bank, iban) WHERE removed_at IS NULL DO NOTHING
+        """,
+        *msgspec.structs.astuple(new),
+    )
+    row = await tx.fetchrow(
+        """
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at FROM transits.bank_accounts
+         WHERE person_id = $1 AND bank = $2 AND iban = $3 AND removed_at IS NULL
+        """,
+        new.person_id,
+        new.bank,
+        new.iban,
+    )
+    return BankAccount(*row.values()) if row else new
+
+
+async def find_bank_account(connection: Connection, person_id: UUID, id: UUID) -> BankAccount | None:
+    row = await connection.fetchrow(
+        """
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at FROM transits.bank_accounts
+         WHERE id = $1 AND person_id = $2 AND removed_at IS NULL
+        """,
+        id,
+        person_id,
+    )
+    return BankAccount(*row.values()) if row else None
+
+
+async def list_bank_accounts(connection: Connection, person_id: UUID) -> list[BankAccount]:
+    rows = await connection.fetch(
+        """
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at FROM transits.bank_accounts
+         WHERE person_id = $1 AND removed_at IS NULL
+         ORDER BY id DESC
+         LIMIT 100
+        """,
+        person_id,
+    )
+    return [BankAccount(*row.values()) for row in rows]
+
+
+async def remove_bank_account(tx: Tx, person_id: UUID, id: UUID, now: datetime) -> bool:
+    """False when the person has no such account linked, nor ever had."""
+    row = await tx.fetchrow(
+        """
+        UPDATE transits.bank_accounts SET removed_at = coalesce(removed_at, greatest($3, created_at))
+         WHERE id = $1 AND person_id = $2
+        RETURNING id
+        """,
+        id,
+        person_id,
+        now,
+    )
+    return row is not None
+
+
+# ── transits ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def transit_of_key(tx: Tx, person_id: UUID, key: str) -> Transit | None:
+    row = await tx.fetchrow("SELECT * FROM transits.transits WHERE person_id = $1 AND key = $2", person_id, key)
+    return _transit(row) if row else None
+
+
+async def insert(tx: Tx, new: Transit) -> None:
+    await tx.execute(
+        """
+        INSERT INTO transits.transits
+               (id, tenant_id, person_id, direction, bank, bank_account_id, iban, holder, amount, asset, status, reason,
+                balance_after, key, fingerprint, tries, sent_at, accepted_at, bank_reference, resolve_by, due_at,
+                parked_id, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                $23, $24)
+        """,
+        *msgspec.structs.astuple(new),
+    )
+
+
+async def find(connection: Connection, person_id: UUID, direction: Direction, id: UUID) -> Transit | None:
+    row = await connection.fetchrow(
+        "SELECT * FROM transits.transits WHERE id = $1 AND person_id = $2 AND direction = $3", id, person_id, direction
+    )
+    return _transit(row) if row else None
+
+
+async def list_transits(
+    connection: Connection, person_id: UUID, direction: Direction, before: UUID | None, limit: int
+) -> list[Transit]:
+    """A person's top-ups or payouts, newest first."""
+    rows = await connection.fetch(
+        """
+        SELECT * FROM transits.transits
+         WHERE person_id = $1 AND direction = $2 AND id < $3
+         ORDER BY id DESC
+         LIMIT $4
+        """,
+        person_id,
+        direction,
+        before or _LAST_ID,
+        limit,
+    )
+    return [_transit(row) for row in rows]
+
+
+async def ended(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
+    """Whose transits among these are final."""
+    rows = await connection.fetch(
+        """
+        SELECT person_id FROM transits.transits WHERE id = ANY($1) AND status NOT IN ('pending', 'unknown')
+        """,
+        ids,
+    )
+    return [row[0] for row in rows]
+
+
+async def take(tx: Tx, bank: str, now: datetime, until: datetime, limit: int) -> list[tuple[Transit, bool]]:
+    """Take up what is due at a bank, longest due first, until a time at which others may take it up.
+
+    Each with whether the bank may know of it from an earlier try. What was new may be known from now on.
+    """
+    rows = await tx.fetch(
+        """
+        WITH taken AS (
+            SELECT id, sent_at FROM transits.transits
+             WHERE bank = $1 AND due_at <= $2
+             ORDER BY due_at
+             LIMIT $4
+               FOR UPDATE SKIP LOCKED
+        )
+        UPDATE transits.transits t
+           SET due_at = $3, tries = t.tries + 1, sent_at = coalesce(t.sent_at, $2)
+          FROM taken
+         WHERE t.id = taken.id
+        RETURNING t.*, taken.sent_at IS NOT NULL AS may_be_known
+        """,
+        bank,
+        now,
+        until,
+        limit,
+    )
+    return [(_transit(row), row["may_be_known"]) for row in rows]
+
+
+async def lock(tx: Tx, id: UUID, tries: int) -> Transit | None:
+    """The transit, locked, unless somebody took it up after this try."""
+    row = await tx.fetchrow("SELECT * FROM transits.transits WHERE id = $1 AND tries = $2 FOR UPDATE", id, tries)
+    return _transit(row) if row else None
+
+
+async def update(tx: Tx, transit: Transit) -> None:
+    """Write where a transit stands now."""
+    await tx.execute(
+        """
+        UPDATE transits.transits
+           SET status = $2, reason = $3, balance_after = $4, sent_at = $5, accepted_at = $6, bank_reference = $7,
+               due_at = $8, parked_id = $9, updated_at = $10
+         WHERE id = $1
+        """,
+        transit.id,
+        transit.status,
+        transit.reason,
+        transit.balance_after,
+        transit.sent_at,
+        transit.accepted_at,
+        transit.bank_reference,
+        transit.due_at,
+        transit.parked_id,
+        transit.updated_at,
+    )
+
+
+def _transit(row: Row) -> Transit:
+    fields: dict[str, Any] = {name: row[name] for name in Transit.__struct_fields__}
+    fields["direction"] = Direction(fields["direction"])
+    fields["status"] = Status(fields["status"])
+    fields["reason"] = Reason(fields["reason"]) if fields["reason"] else None
+    return Transit(**fields)
