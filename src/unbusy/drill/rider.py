@@ -9,7 +9,7 @@ import asyncio
 import random
 import sys
 from collections.abc import Awaitable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
 
 import msgspec
@@ -32,9 +32,9 @@ _FINISH_S = 120.0
 
 
 class Rider:
-    """Somebody with a client, for as long as `ended` is not done."""
+    """Somebody with a client, while the drill has not `ended`."""
 
-    def __init__(self, client: AsyncClient, trip: Trip, handle: str, ended: asyncio.Future[bytes]) -> None:
+    def __init__(self, client: AsyncClient, trip: Trip, handle: str, ended: asyncio.Event) -> None:
         self._client = client
         self._ended = ended
         self._trip = trip
@@ -85,8 +85,7 @@ class Rider:
 
     async def _rest(self, told: UnbusyError) -> None:
         """As long as was told; when the drill ends, that reason to wait has gone, and one asks again."""
-        told_s = 0.0 if self._ended.done() else told.problem.retry.after or 0.0
-        await asyncio.wait({self._ended}, timeout=told_s)
+        await _comes(self._ended, told.problem.retry.after or 0.0)
         await asyncio.sleep(_PAUSE_S)
 
     async def _hear(self, ride: Ride, call: Awaitable[T]) -> T | UnbusyError:
@@ -112,18 +111,27 @@ def _place(told: UnbusyError) -> Ticket | None:
     return told.ticket if isinstance(told, InLine) else told.problem.ticket
 
 
+async def _comes(event: asyncio.Event, within_s: float) -> bool:
+    """Wait for it, so long at most; whether it came."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), within_s)
+    return event.is_set()
+
+
 async def _ride(trip: Trip) -> Sequence[Ride]:
     """Wants come as a Poisson process and wait for no other."""
     chance, rides, riding = random.Random(1), list[Ride](), set[asyncio.Task[None]]()  # noqa: S311 - a reproducible load
     async with AsyncExitStack() as clients:
-        ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
+        ended = asyncio.Event()
         riders: list[Rider] = []
         for handle in trip.handles:
             riders.append(Rider(await clients.enter_async_context(AsyncClient(trip.address)), trip, handle, ended))
             await riders[-1].sign_in()
         sys.stdout.buffer.write(b"riding\n")
         sys.stdout.buffer.flush()
-        while not (await asyncio.wait({ended}, timeout=chance.expovariate(trip.per_s)))[0]:
+        reading = asyncio.create_task(asyncio.to_thread(sys.stdin.buffer.read))
+        reading.add_done_callback(lambda _: ended.set())
+        while not await _comes(ended, chance.expovariate(trip.per_s)):
             number = len(rides)
             rides.append(Ride(f"{trip.name}-{number}"))
             riding.add(asyncio.create_task(riders[number % len(riders)].ride(rides[-1], number, chance)))
