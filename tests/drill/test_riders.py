@@ -175,6 +175,7 @@ def test_who_cannot_sign_in_does_not_ride() -> None:
         ride(wallet, 0)
 
 
+@pytest.mark.long
 def test_they_ride_through_it_all() -> None:
     """A crowd comes, storage freezes, gateway, worker and PostgreSQL are killed: each call ends, as the books say."""
     with started(None, QUICK.settings) as system:

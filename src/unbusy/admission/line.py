@@ -45,7 +45,7 @@ _BURST_S: Final = 0.04
 _DEBT_S: Final = 0.03
 _FEW: Final = 4.0
 # Who comes in a crowd of late ones is asked back after this at the earliest: asking has its price, too.
-LATER_S: Final = 0.5
+LATER_S: Final = 0.1
 # So much earlier than due one is let in: clocks and networks are not more exact.
 TOLERANCE_S: Final = 0.05
 # The line moves faster while its bucket fills, and slower while it is in debt: in so many seconds it would
