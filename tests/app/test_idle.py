@@ -25,6 +25,7 @@ def rest(gateway: Process, seconds: float) -> tuple[Cost, float]:
     return after, (after.cpu_s - before.cpu_s) / seconds
 
 
+@pytest.mark.long
 def test_a_thousand_streams(url: str, tmp_path: Path) -> None:
     """Each takes little, all of them together no time to speak of, and they go on beating."""
     with gateway_process(url, tmp_path, gate="off") as gateway, Crowd(gateway.port) as crowd:

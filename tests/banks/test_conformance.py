@@ -145,7 +145,7 @@ async def test_what_was_said_not_to_be_there_never_comes(
     assert sandbox.executed(told.reference) == 0
 
 
-@both
+@either
 @pytest.mark.parametrize("operation", ["enquire", "withdraw"])
 @pytest.mark.parametrize("kind", sorted(NOT_TAKEN | LOST_BEFORE | LOST_AFTER))
 async def test_an_enquiry_that_fails_says_nothing(

@@ -55,7 +55,7 @@ class Holder(NamedTuple):
     ("gateways", "is_killed"),
     [
         pytest.param(1, False, id="one gateway", marks=pytest.mark.long),
-        pytest.param(2, False, id="two"),
+        pytest.param(2, False, id="two", marks=pytest.mark.long),
         pytest.param(2, True, id="one of two is killed"),
     ],
 )
