@@ -3,7 +3,7 @@
     supervisor ─┬─ postgres          started first, stopped last
                 ├─ gateway 1 … n     forked; all accept from one listening socket
                 ├─ worker            forked
-               └─ sandbox bank      forked, in a demo
+                └─ sandbox bank      forked, in a demo
 
 The supervisor holds the listening socket, so that connections made while a gateway is being
 replaced wait instead of being refused. It has imported everything before it forks, so that the
