@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 from litestar import get, post
 from litestar.openapi.datastructures import ResponseSpec
@@ -14,7 +13,6 @@ from unbusy.api import (
     NOT_CHANGED,
     Answer,
     Cursor,
-    Cursors,
     IdempotencyKey,
     Limit,
     Page,
@@ -25,14 +23,12 @@ from unbusy.api import (
     read_prefer,
 )
 from unbusy.banks import Direction
-from unbusy.transits import NewTransit, Transits, TransitView
+from unbusy.transits import NewTransit, TransitView
 
 PEOPLE = allow(Role.customer, Role.merchant)
 # The body names a bank account, which may not be linked.
 NAMES_AN_ACCOUNT = allow(Role.customer, Role.merchant, problems=(404,))
 UNDER_WAY = {202: ResponseSpec(TransitView, description="Recorded: it is final by `resolve_by`.")}
-
-_CURSORS = Cursors("topups", UUID)
 
 Wait = Annotated[
     int | None,
@@ -52,9 +48,7 @@ async def top_up(
 @get("/v1/topups", opt=PEOPLE, summary="List your top-ups", tags=["banks"])
 async def list_topups(request: Request, limit: Limit = 20, cursor: Cursor = None) -> Answer[Page[TransitView]]:
     """Newest first."""
-    before = _CURSORS.read(cursor)
-    found = await request.part(Transits).list(request.principal, Direction.pull, before, limit + 1)
-    return Answer(_CURSORS.page(found, limit, lambda each: transits.show(request, each), lambda each: each.id))
+    return await transits.page_of(request, Direction.pull, limit, cursor)
 
 
 @get("/v1/topups/{topup_id:str}", opt=PEOPLE, responses=NOT_CHANGED, summary="See a top-up", tags=["banks"])

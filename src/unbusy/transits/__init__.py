@@ -19,7 +19,7 @@ from unbusy.transits.model import BankAccount, Status, Transit
 from unbusy.transits.proofs import check
 from unbusy.transits.pump import Lane, lanes
 from unbusy.transits.service import Transits
-from unbusy.transits.views import BankNames, NewTransit, TransitView, begin, see, show
+from unbusy.transits.views import BankNames, NewTransit, TransitView, begin, page_of, see
 
 __all__ = [
     "BankAccount",
@@ -35,6 +35,6 @@ __all__ = [
     "check",
     "lanes",
     "link",
+    "page_of",
     "see",
-    "show",
 ]

@@ -13,7 +13,9 @@ from msgspec import Meta
 from unbusy import ids, money
 from unbusy.api import (
     Answer,
+    Cursors,
     Language,
+    Page,
     Preference,
     Request,
     Retry,
@@ -40,6 +42,7 @@ _MONEY_STATE: Mapping[Status, Literal["moved", "held", "not_moved", "returned"]]
     Status.declined: "not_moved",
     Status.reversed: "returned",
 }
+_CURSORS = {direction: Cursors(f"{name}s", UUID) for direction, name in NAMES.items()}
 _SHOWN_DIGITS = 4
 
 
@@ -135,15 +138,21 @@ async def see(request: Request, direction: Direction, shown_id: str, wait_s: int
     return answer_if_changed(request, view, version, headers=headers)
 
 
-def show(request: Request, transit: Transit) -> TransitView:
-    """One of a list."""
+async def page_of(request: Request, direction: Direction, limit: int, cursor: str | None) -> Answer[Page[TransitView]]:
+    """A page of the caller's own, newest first."""
+    cursors = _CURSORS[direction]
+    found = await request.part(Transits).list(request.principal, direction, cursors.read(cursor), limit + 1)
+    return Answer(cursors.page(found, limit, lambda each: _in_words(request, each), lambda each: each.id))
+
+
+def _in_words(request: Request, transit: Transit) -> TransitView:
     return view(transit, request.part(BankNames), request.language)
 
 
 def _show(request: Request, transit: Transit) -> tuple[TransitView, dict[str, str]]:
     """The transit; one that is not final with when to look again, and a header that says so."""
     polls, viewer = request.part(Polls), request.principal
-    shown = show(request, transit)
+    shown = _in_words(request, transit)
     if transit.is_final:
         polls.forget(viewer.person_id, transit.id)
         return shown, {}
