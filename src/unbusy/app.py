@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unbusy import admission, api, banks, batches, payments, people, transits, wallets
+from unbusy.banks import routes as bank_routes
 from unbusy.batches import routes as batch_routes
 from unbusy.clock import Clock, SystemClock
 from unbusy.db import Database
@@ -28,6 +29,7 @@ HANDLERS = (
     *payment_routes.HANDLERS,
     *promise_routes.HANDLERS,
     *batch_routes.HANDLERS,
+    *bank_routes.HANDLERS,
     *transit_routes.HANDLERS,
     *topup_routes.HANDLERS,
     *payout_routes.HANDLERS,
@@ -82,6 +84,7 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             transits.BankAccounts(db, reads, names, clock=clock, ids=ids),
             transits.Transits(db, reads, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed),
             transits.BankNames(names),
+            banks.Banks(reads, names, clock=clock),
         ),
         probes={"database": is_ready},
         gatekeeper=gatekeeper,

@@ -75,6 +75,18 @@ DRAIN = Gauge(
     ["class"],
     multiprocess_mode="livemax",
 )
+BANK_CALLS = Counter(
+    "unbusy_bank_calls", "Calls to banks, by bank, operation and outcome.", ["bank", "operation", "outcome"]
+)
+BANK_CALL_SECONDS = Histogram(
+    "unbusy_bank_call_seconds", "How long calls to banks took.", ["bank", "operation"], buckets=_DURATIONS
+)
+BANK_STATE = Gauge(
+    "unbusy_bank_state",
+    "How an operation of a bank fares: 0 operational, 1 degraded, 2 maintenance, 3 down; the worst worker's view.",
+    ["bank", "operation"],
+    multiprocess_mode="livemax",
+)
 POOL_WAITING = Gauge("unbusy_pool_waiting", "Callers that wait for a database connection.", multiprocess_mode="livesum")
 STREAMS = Gauge("unbusy_event_streams", "Open event streams.", multiprocess_mode="livesum")
 LOOP_LAG = Gauge(
@@ -135,6 +147,12 @@ def show_queue(name: str, *, backlog: int, drain_per_s: float, is_paused: bool) 
     BACKLOG.labels(name).set(backlog)
     DRAIN.labels(name).set(drain_per_s)
     PROMISES_PAUSED.labels(name).set(is_paused)
+
+
+def count_bank_call(bank: str, operation: str, outcome: str, took_s: float) -> None:
+    """A call to a bank has ended."""
+    BANK_CALLS.labels(bank, operation, outcome).inc()
+    BANK_CALL_SECONDS.labels(bank, operation).observe(took_s)
 
 
 def reasons_given() -> set[str]:

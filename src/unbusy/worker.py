@@ -65,7 +65,10 @@ def chores(settings: Settings, clock: Clock) -> list[Chore]:
 
 def errands(lanes: Sequence[transits.Lane]) -> list[Errand]:
     """Everything a worker does outside."""
-    return [Errand(f"go to {lane.bank}", 0.25, lane.go_on) for lane in lanes]
+    return [
+        *(Errand(f"go to {lane.bank}", 0.25, lane.go_on) for lane in lanes),
+        *(Errand(f"look after {lane.bank}", 1, lane.look_after) for lane in lanes),
+    ]
 
 
 async def work(
@@ -103,7 +106,8 @@ async def _run(settings: Settings, url: str, started: Callable[[], None]) -> Non
     db = await Database.open(url, size=settings.pool_size, queue=settings.pool_queue)
     clock = SystemClock()
     connected = banks.connect(settings, clock=clock, ids=Ids(clock))
-    lanes = transits.lanes(db, connected.values(), clock=clock, settings=settings)
+    limits = banks.limits(settings)
+    lanes = transits.lanes(db, connected.values(), limits, clock=clock, settings=settings)
     started()
     try:
         await work(db, chores(settings, clock), clock, stopping, errands=errands(lanes))

@@ -16,6 +16,8 @@ SHARED = {
     "public.unbusy_migrations": "which migrations were applied to this database",
     "tenants.tenants": "the tenants themselves; the id is the tenant's",
     "ledger.assets": "a currency is the same for everybody",
+    "banks.pulses": "a bank is as well for one tenant as for another",
+    "banks.paces": "a bank's limit is for the whole installation",
     "promises.queues": "one queue is everybody's",
     "promises.hours": "counts of everybody's promises, told to the public",
 }

@@ -69,9 +69,9 @@ class Way:
         )
         self.lane = self.new_lane()
 
-    def new_lane(self) -> Lane:
+    def new_lane(self, *, calls_per_s: float | None = None) -> Lane:
         """What one worker has."""
-        return Lane(self.bank.db, self.there, clock=self.bank.clock, call_s=1)
+        return Lane(self.bank.db, self.there, clock=self.bank.clock, call_s=1, calls_per_s=calls_per_s)
 
     async def link(self, person: Principal) -> BankAccount:
         return await self.accounts.link(person, "scripted", IBAN, "Ming Li")
@@ -99,6 +99,13 @@ class Way:
         taken = await self.lane.go_on(self.bank.clock.now())
         await self.lane.finish()
         return taken
+
+    async def look(self, *answers: Result, after_s: float = 0) -> None:
+        """The worker looks after the bank after some time, which answers so."""
+        self.bank.clock.go(seconds=after_s)
+        self.there.answers.extend(answers)
+        await self.lane.look_after(self.bank.clock.now())
+        await self.lane.finish()
 
     async def now(self, person: Principal, transit: Transit) -> Transit:
         return await self.transits.find(person, transit.direction, transit.id)

@@ -177,3 +177,27 @@ async def test_what_is_not_there(site: Site, ming: Person) -> None:
         assert (await ming.delete(f"/v1/bank-accounts/{account}")).status_code == 204
     assert reason(await begin(ming, "payouts", 1, account=account)) == (404, "not_found")
     await go_on(site, SETTLED)
+
+
+async def test_how_the_banks_fare(site: Site, ming: Person) -> None:
+    """Not known while no worker looks; then what workers told last, in words, in both languages."""
+    [bank] = (await ming.get("/v1/banks")).json()["items"]
+    assert (bank["id"], bank["name"]) == ("sandbox", "Sandbox Bank")
+    assert bank["topups"] == {"state": "unknown", "message": "Top-ups from Sandbox Bank: not known just now."}
+    there = ScriptedBank()
+    there.bank = "sandbox"
+    lane = Lane(site.bank.db, there, clock=site.bank.clock, call_s=1)
+    for answer in (SETTLED, *[UNKNOWN] * 12):
+        there.answers = [answer]
+        await lane.look_after(site.bank.clock.now())
+        await lane.finish()
+        site.bank.clock.go(seconds=1)
+    [bank] = (await ming.get("/v1/banks")).json()["items"]
+    payouts, enquiries = bank["payouts"], bank["enquiries"]
+    assert (payouts["state"], enquiries["state"]) == ("down", "down")
+    assert payouts["message"].startswith("Payouts to Sandbox Bank: not possible now, the bank does not answer.")
+    assert enquiries["message"].endswith("We go on asking, and money that waits for one stays held.")
+    assert enquiries["last_good_at"] < enquiries["since"]
+    ming.client.headers["accept-language"] = "zh"
+    [bank] = (await ming.get("/v1/banks")).json()["items"]
+    assert bank["payouts"]["message"].startswith("提现到Sandbox Bank：银行没有响应")

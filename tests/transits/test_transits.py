@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from tests.payments.bank import Bank, Gateway
@@ -237,7 +238,8 @@ async def test_taken_up_again_after_a_crash(way: Way, ming: Principal) -> None:
 
 
 async def test_a_bank_that_hangs(way: Way, ming: Principal) -> None:
-    """Ties up its own lane for so long as a call may take and no longer, and no more calls than it has room for."""
+    """Ties up its own lane for so long as a call may take, and no more calls than that has room for. Then
+    nothing new is told to it before it has answered a question that moves no money; and first only one."""
     for _ in range(40):
         await way.begin(ming, PULL, 1)
 
@@ -247,13 +249,52 @@ async def test_a_bank_that_hangs(way: Way, ming: Principal) -> None:
 
     way.there.answers.extend([hang] * 32)
     assert await way.lane.go_on(way.bank.clock.now()) == 32
-    way.there.answers.extend([SETTLED] * 8)
-    later = 0
-    while taken := await way.lane.go_on(way.bank.clock.now()):
-        later += taken
+    assert await way.lane.go_on(way.bank.clock.now()) == 0
     await way.lane.finish()
-    assert later == 8
-    assert await way.bank.balance(ming) == 108
+    await way.look(declined("unavailable"), after_s=6)
+    assert await way.go_on(*[ACCEPTED] * 32) == 32
+    assert (len(way.there.sent), len(way.there.asked)) == (32, 33)
+    await way.look(declined("not_found"), after_s=6)
+    assert await way.go_on(*[SETTLED] * 32) == 32
+    assert len(way.there.sent) == 33
+    while await way.go_on(*[SETTLED] * 7, after_s=2):
+        way.there.answers.clear()
+    assert await way.bank.balance(ming) == 140
+
+
+async def test_waiting_for_a_bank_that_is_down(way: Way, ming: Principal) -> None:
+    """What is new is not told to it; after half a minute it is declined, and certainly not moved."""
+    early = [await way.begin(ming, PUSH, 1) for _ in range(4)]
+    await way.go_on(*[UNKNOWN] * 4)
+    late = await way.begin(ming, PUSH, 1)
+    assert await way.go_on() == 0
+    for _ in range(4):
+        await way.look(UNKNOWN, after_s=8)
+        await way.go_on(*[UNKNOWN] * 4)
+    assert await way.told(ming, late) == Reason.bank_unavailable
+    assert [each.reference for each in way.there.sent] == [each.reference for each in early]
+    assert (await way.account(ming)).held == 4
+
+
+async def test_never_more_calls_than_a_bank_allows(way: Way, ming: Principal) -> None:
+    """Evenly spaced, also over several workers and with enquiries among them; each is two calls to the bank."""
+    for _ in range(12):
+        await way.begin(ming, PULL, 1)
+    lanes = [way.new_lane(calls_per_s=40) for _ in range(3)]
+    times: list[float] = []
+
+    async def answer() -> Result:
+        times.append(time.monotonic())
+        return SETTLED
+
+    way.there.answers.extend([answer] * 15)
+    while len(way.there.sent) < 12:
+        await asyncio.gather(*(lane.go_on(way.bank.clock.now()) for lane in lanes))
+        await asyncio.gather(*(lane.look_after(way.bank.clock.now()) for lane in lanes))
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*(lane.finish() for lane in lanes))
+    assert len(times) / 20 <= times[-1] - times[0] + 2 / 20
+    assert await way.bank.balance(ming) == 112
 
 
 async def test_what_a_bank_wants(way: Way, ming: Principal) -> None:

@@ -75,7 +75,8 @@ class Result(msgspec.Struct, frozen=True):
     """What is known after a call.
 
     `reason` says why it was declined (one of `DECLINES`), `bank_reference` is the bank's own name for
-    it, where it gave one; `retry_after` are seconds before which the bank wants no call.
+    it, where it gave one; `retry_after` are seconds before which the bank wants no call, and
+    `is_maintenance` is said by a bank that is closed for now.
 
     `unavailable` is certain about this call only: an earlier one with the same reference may have
     come through. Who has called before, or cannot rule it out after a crash, takes it as `unknown`.
@@ -85,6 +86,7 @@ class Result(msgspec.Struct, frozen=True):
     reason: str = ""
     bank_reference: str = ""
     retry_after: float | None = None
+    is_maintenance: bool = False
 
 
 class Connector(Protocol):

@@ -10,6 +10,7 @@ One table a bank, its id the table's name:
     key = "client.pem"                   # ours, to sign with; beside this file
     bank_key = "bank.public.pem"         # the bank's, to know its signature by
     account = { iban = "GB33BUKB20201555555555", name = "unbusy" }
+    calls_per_s = 20                     # what the bank allows; without it there is no limit
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account: ExternalAccount
     # 99 % of banks' answers come within one second; whoever waits at a screen gives up at five.
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
+    calls_per_s: Annotated[float, Meta(ge=0.1, le=100_000)] | None = None
 
 
 class Entry(NamedTuple):
-    """One bank. `account` is our own there; `timeout_s` is how long a call may take."""
+    """One bank. `account` is our own there; `timeout_s` is how long a call may take,
+    `calls_per_s` how many the bank allows."""
 
     id: str
     name: str
@@ -59,6 +62,7 @@ class Entry(NamedTuple):
     bank_key: RSAKey
     account: ExternalAccount
     timeout_s: float
+    calls_per_s: float | None
 
 
 def read(path: Path) -> Sequence[Entry]:
@@ -85,4 +89,5 @@ def _entry(id: str, table: _Table, directory: Path) -> Entry:
         bank_key=RSAKey.import_key((directory / table.bank_key).read_bytes()),
         account=table.account,
         timeout_s=table.timeout_s,
+        calls_per_s=table.calls_per_s,
     )

@@ -2,6 +2,42 @@
 -- For reading only: what runs are the files in migrations/.
 
 
+-- banks -------------------------------------------------------------------------------------------
+
+CREATE SCHEMA banks;
+COMMENT ON SCHEMA banks IS 'The banks as all workers together know them.';
+GRANT USAGE ON SCHEMA banks TO unbusy_app;
+
+CREATE TABLE banks.paces (
+    bank text NOT NULL,
+    free_at timestamptz NOT NULL
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE banks.paces IS 'When the next call to a bank may begin; the calls before are taken. One row for all workers.';
+ALTER TABLE banks.paces ADD CONSTRAINT paces_pkey PRIMARY KEY (bank);
+GRANT SELECT,INSERT,UPDATE ON TABLE banks.paces TO unbusy_app;
+
+CREATE TABLE banks.pulses (
+    bank text NOT NULL,
+    operation text NOT NULL,
+    condition text NOT NULL,
+    since timestamptz NOT NULL,
+    p50_ms integer,
+    last_good timestamptz,
+    told_at timestamptz NOT NULL,
+    CONSTRAINT condition_is_known CHECK ((condition = ANY (ARRAY['operational'::text, 'degraded'::text, 'maintenance'::text, 'down'::text]))),
+    CONSTRAINT latency_is_a_time CHECK ((p50_ms >= 0)),
+    CONSTRAINT operation_is_known CHECK ((operation = ANY (ARRAY['send_pull'::text, 'send_push'::text, 'enquire'::text]))),
+    CONSTRAINT since_before_it_was_told CHECK ((since <= told_at))
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE banks.pulses IS 'How each operation of a bank fares, told by the workers about once a second. Old rows say that no worker looks.';
+COMMENT ON COLUMN banks.pulses.since IS 'Since when it has been in this condition.';
+COMMENT ON COLUMN banks.pulses.p50_ms IS 'The median of what answers took lately, in milliseconds.';
+ALTER TABLE banks.pulses ADD CONSTRAINT pulses_pkey PRIMARY KEY (bank, operation);
+GRANT SELECT,INSERT,UPDATE ON TABLE banks.pulses TO unbusy_app;
+
+
 -- batches -----------------------------------------------------------------------------------------
 
 CREATE SCHEMA batches;

@@ -27,7 +27,7 @@ _LATE = MappingProxyType({Direction.pull: "late_from_bank", Direction.push: "lat
 
 # A bank that cannot be reached is tried for as long as somebody may wait before the screen; then "no"
 # is the better answer, and certain.
-_PATIENCE = timedelta(seconds=30)
+PATIENCE = timedelta(seconds=30)
 _SHORTEST_PAUSE = timedelta(seconds=1)
 _LONGEST_PAUSE = timedelta(minutes=5)
 # How long after it was reversed a bank is still asked what became of it. Banks answer for what is a week
@@ -231,7 +231,7 @@ def after_sending(transit: Transit, result: Result, now: datetime) -> Transit:
 
     `unavailable` is certain here, because no earlier try can have come through: it may be told again.
     """
-    if result.reason == "unavailable" and now < transit.created_at + _PATIENCE:
+    if result.reason == "unavailable" and now < transit.created_at + PATIENCE:
         return replace(transit, sent_at=None, due_at=_next(transit, result, now), updated_at=now)
     return _after(transit, result, now)
 

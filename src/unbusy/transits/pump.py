@@ -12,12 +12,13 @@ Dying between any two of these leaves a row that is due again when its time with
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 
-from unbusy.banks import Connector, Result, State
+from unbusy.banks import Connector, Direction, Operation, Pace, Result, State, Watch
 from unbusy.clock import Clock
 from unbusy.db import Database, Tx
 from unbusy.errors import Unavailable
@@ -34,15 +35,38 @@ _MOST_CALLS = 32
 _WRITE_S = 2.0
 
 
-class Lane:
-    """The way to one bank and back, for one worker. A call takes `call_s` seconds at most."""
+_SENDING = {Direction.pull: Operation.send_pull, Direction.push: Operation.send_push}
+_UNTOLD = Result(State.declined, "unavailable")
 
-    def __init__(self, db: Database, bank: Connector, *, clock: Clock, call_s: float) -> None:
+
+class _Turn(NamedTuple):
+    """A transit that was taken up, and in how many seconds the bank may be called about it.
+
+    `is_given_up`: the bank is down, and it has waited long enough.
+    """
+
+    transit: Transit
+    may_be_known: bool
+    wait_s: float = 0.0
+    is_given_up: bool = False
+
+
+class Lane:
+    """The way to one bank and back, for one worker. A call takes `call_s` seconds at most, and all workers
+    together make no more than `calls_per_s`.
+
+    What is new waits while the bank is down, and is declined when it has waited too long.
+    """
+
+    def __init__(
+        self, db: Database, bank: Connector, *, clock: Clock, call_s: float, calls_per_s: float | None = None
+    ) -> None:
         self._db = db
         self._bank = bank
         self._clock = clock
-        self._call_s = call_s
-        self._lease = timedelta(seconds=call_s + _WRITE_S)
+        self._pace = Pace(bank.bank, calls_per_s)
+        self._watch = Watch(db, bank, self._pace, clock=clock, call_s=call_s, most=_MOST_CALLS)
+        self._lease = timedelta(seconds=call_s + self._pace.longest_wait_s + _WRITE_S)
         self._calls: set[asyncio.Task[None]] = set()
 
     @property
@@ -54,41 +78,71 @@ class Lane:
         """Begin the calls that are due, as many as there is room for; wait for room first. Gives how many."""
         while len(self._calls) >= _MOST_CALLS:
             await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
-        room = _MOST_CALLS - len(self._calls)
-        taken = await self._db.run(lambda tx: sql.take(tx, self.bank, now, now + self._lease, room))
-        for transit, may_be_known in taken:
-            call = asyncio.create_task(self._advance(transit, may_be_known=may_be_known))
+        turns = await self._db.run(lambda tx: self._take(tx, now))
+        for turn in turns:
+            call = asyncio.create_task(self._advance(turn))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
-        return len(taken)
+        return len(turns)
+
+    async def look_after(self, now: datetime) -> int:
+        """See how the bank fares, and tell. Gives 0: it never pays to do it again at once."""
+        await self._watch.look(now)
+        return 0
 
     async def finish(self) -> None:
         """Wait for the calls that are under way."""
-        await asyncio.gather(*self._calls)
+        await asyncio.gather(*self._calls, self._watch.finish())
 
-    async def _advance(self, transit: Transit, *, may_be_known: bool) -> None:
+    async def _take(self, tx: Tx, now: datetime) -> list[_Turn]:
+        """What may be called about now, and what has waited too long for that."""
+        room, until = _MOST_CALLS - len(self._calls), now + self._lease
+        turns = await self._give_up(tx, now, room)
+        times = await self._pace.times(tx, now, room - len(turns))
+        called: list[tuple[Transit, bool]] = []
+        for operations, most in self._open():
+            limit = min(most, len(times) - len(called))
+            called += await sql.take(tx, self.bank, operations, now, until, limit) if limit > 0 else []
+        await self._pace.spend(tx, now, times[: len(called)])
+        return turns + [_Turn(*each, wait_s) for each, wait_s in zip(called, times, strict=False)]
+
+    async def _give_up(self, tx: Tx, now: datetime, room: int) -> list[_Turn]:
+        closed = [operation for operation in _SENDING.values() if self._watch.is_closed(operation)]
+        if not closed:
+            return []
+        oldest = now - model.PATIENCE
+        taken = await sql.take(tx, self.bank, closed, now, now + self._lease, room, made_before=oldest)
+        return [_Turn(*each, is_given_up=True) for each in taken]
+
+    def _open(self) -> list[tuple[list[Operation], int]]:
+        """Which operations may go on, and with how many calls. Those that are held back stand first, for they
+        are few; those that are well are one, for what is longest due comes first."""
+        held_back = [operation for operation in Operation if not self._watch.is_open(operation)]
+        well = [operation for operation in Operation if operation not in held_back]
+        return [*(([each], self._watch.room(each)) for each in held_back), (well, _MOST_CALLS)]
+
+    async def _advance(self, turn: _Turn) -> None:
         try:
-            result = await self._call(transit, may_be_known=may_be_known)
+            result = _UNTOLD if turn.is_given_up else await self._call(turn)
             if result:
-                await self._write_down(transit, result, may_be_known=may_be_known)
+                await self._write_down(turn.transit, result, may_be_known=turn.may_be_known)
         except Unavailable as error:
-            log.warning("bank_answer_not_written", transit=transit.reference, why=str(error))
+            log.warning("bank_answer_not_written", transit=turn.transit.reference, why=str(error))
         except Exception:
             # Whatever it is: the row is due again, and the others go on.
-            log.exception("transit_failed", transit=transit.reference)
+            log.exception("transit_failed", transit=turn.transit.reference)
 
-    async def _call(self, transit: Transit, *, may_be_known: bool) -> Result | None:
+    async def _call(self, turn: _Turn) -> Result | None:
         """What the bank says. None when this process stood still until the row may be somebody else's."""
+        transit = turn.transit
         assert transit.due_at is not None
+        await asyncio.sleep(turn.wait_s)
         if self._clock.now() >= transit.due_at:
             return None
-        try:
-            async with asyncio.timeout(self._call_s):
-                if may_be_known:
-                    return await self._bank.enquire(transit.reference, transit.direction)
-                return await self._bank.send(transit.instruction)
-        except TimeoutError:
-            return Result(State.unknown)
+        if turn.may_be_known:
+            asked = self._bank.enquire(transit.reference, transit.direction)
+            return await self._watch.call(Operation.enquire, asked)
+        return await self._watch.call(_SENDING[transit.direction], self._bank.send(transit.instruction))
 
     async def _write_down(self, transit: Transit, result: Result, *, may_be_known: bool) -> None:
         async def work(tx: Tx) -> Transit | None:
@@ -110,6 +164,9 @@ def _after(current: Transit, result: Result, now: datetime, *, may_be_known: boo
     return (model.after_enquiring if may_be_known else model.after_sending)(current, result, now)
 
 
-def lanes(db: Database, banks: Iterable[Connector], *, clock: Clock, settings: Settings) -> list[Lane]:
-    """One lane to each bank, so that none waits for another."""
-    return [Lane(db, bank, clock=clock, call_s=settings.bank_call_s) for bank in banks]
+def lanes(
+    db: Database, banks: Iterable[Connector], limits: Mapping[str, float], *, clock: Clock, settings: Settings
+) -> list[Lane]:
+    """One lane to each bank, so that none waits for another. `limits` are calls a second, by the bank's id."""
+    call_s = settings.bank_call_s
+    return [Lane(db, bank, clock=clock, call_s=call_s, calls_per_s=limits.get(bank.bank)) for bank in banks]

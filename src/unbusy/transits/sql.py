@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from unbusy.banks import Direction
+from unbusy.banks import Direction, Operation
 from unbusy.db import Connection, Row, Tx
 from unbusy.reasons import Reason
 from unbusy.transits.model import BankAccount, Status, Transit
@@ -140,16 +140,27 @@ async def ended(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-async def take(tx: Tx, bank: str, now: datetime, until: datetime, limit: int) -> list[tuple[Transit, bool]]:
+async def take(
+    tx: Tx,
+    bank: str,
+    operations: Collection[Operation],
+    now: datetime,
+    until: datetime,
+    limit: int,
+    *,
+    made_before: datetime | None = None,
+) -> list[tuple[Transit, bool]]:
     """Take up what is due at a bank, longest due first, until a time at which others may take it up.
 
-    Each with whether the bank may know of it from an earlier try. What was new may be known from now on.
+    Only what one of the operations is next for: what the bank may know is enquired about. Each with
+    whether it may know of it from an earlier try. What was new may be known from now on.
     """
     rows = await tx.fetch(
         """
         WITH taken AS (
             SELECT id, sent_at FROM transits.transits
-             WHERE bank = $1 AND due_at <= $2
+             WHERE bank = $1 AND due_at <= $2 AND created_at <= $6
+               AND CASE WHEN sent_at IS NULL THEN 'send_' || direction ELSE 'enquire' END = ANY($5)
              ORDER BY due_at
              LIMIT $4
                FOR UPDATE SKIP LOCKED
@@ -164,6 +175,8 @@ async def take(tx: Tx, bank: str, now: datetime, until: datetime, limit: int) ->
         now,
         until,
         limit,
+        list(operations),
+        made_before or until,
     )
     return [(_transit(row), row["may_be_known"]) for row in rows]
 

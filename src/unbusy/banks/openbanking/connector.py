@@ -68,7 +68,7 @@ class OpenBanking:
                 told = await self._call("GET", url) or await self._call("DELETE", url)
                 payment = _read(told, Payment)
         except Failure as error:
-            return Result(State.unknown, retry_after=error.retry_after)
+            return Result(State.unknown, retry_after=error.retry_after, is_maintenance=error.is_maintenance)
         except TimeoutError:
             return _UNKNOWN
         is_it = payment.movement(direction).end_to_end_identification == reference
@@ -101,7 +101,7 @@ class OpenBanking:
         if not self._signer.is_banks(response.content, response.headers.get("x-jws-signature", "")):
             raise NoAnswer
         if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            raise NotTaken(_retry_after(response))
+            raise NotTaken(_retry_after(response), is_maintenance=True)
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         if response.is_error:
@@ -134,8 +134,10 @@ class OpenBanking:
         return headers | ({"x-idempotency-key": key} if key else {})
 
 
-def _unavailable(error: Exception) -> Result:
-    return Result(State.declined, "unavailable", retry_after=getattr(error, "retry_after", None))
+def _unavailable(error: Failure | TimeoutError) -> Result:
+    if isinstance(error, TimeoutError):
+        return Result(State.declined, "unavailable")
+    return Result(State.declined, "unavailable", retry_after=error.retry_after, is_maintenance=error.is_maintenance)
 
 
 def _read(told: bytes | None, type: type[messages.Form]) -> messages.Form:
