@@ -192,6 +192,7 @@ async def test_how_the_banks_fare(site: Site, ming: Person) -> None:
         await lane.look_after(site.bank.clock.now())
         await lane.finish()
         site.bank.clock.go(seconds=1)
+    await asyncio.sleep(1)  # so long a gateway tells what it has read
     [bank] = (await ming.get("/v1/banks")).json()["items"]
     payouts, enquiries = bank["payouts"], bank["enquiries"]
     assert (payouts["state"], enquiries["state"]) == ("down", "down")
