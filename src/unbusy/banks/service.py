@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from unbusy.banks import roster
-from unbusy.banks.openbanking import OpenBanking
+from unbusy.banks import iso20022, openbanking, roster
 from unbusy.banks.port import Connector
 from unbusy.clock import Clock
 from unbusy.ids import Ids
@@ -18,12 +17,20 @@ def connect(settings: Settings, *, clock: Clock, ids: Ids) -> Mapping[str, Conne
 
     Nothing is called yet. Raises SetupError when the file of banks is wrong.
     """
-    return {entry.id: OpenBanking(entry, clock=clock, ids=ids) for entry in _entries(settings)}
+    return {entry.id: _connector(entry, clock=clock, ids=ids) for entry in _entries(settings)}
 
 
 def names(settings: Settings) -> Mapping[str, str]:
     """What customers call each bank of the settings, by its id. Raises as `connect` does."""
-    return {entry.id: entry.name for entry in _entries(settings)}
+    return {entry.id: entry.table.name for entry in _entries(settings)}
+
+
+def _connector(entry: roster.Entry, *, clock: Clock, ids: Ids) -> Connector:
+    match entry.table:
+        case openbanking.Table() as table:
+            return openbanking.OpenBanking(entry.id, table, entry.keys, clock=clock, ids=ids)
+        case iso20022.Table() as table:
+            return iso20022.ISO20022(entry.id, table, entry.keys, clock=clock, ids=ids)
 
 
 def _entries(settings: Settings) -> Sequence[roster.Entry]:

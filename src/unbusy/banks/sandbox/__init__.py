@@ -7,11 +7,16 @@
     POST …/domestic-vrps                        draw on it
     GET | DELETE …/domestic-payments?EndToEndIdentification=…    what became of it | never execute it
     GET | DELETE …/domestic-vrps?EndToEndIdentification=…
+    POST /iso20022                              a message, answered with another
 
-It speaks payment initiation in the shape of UK Open Banking 4.0 (OAuth 2 client credentials with a
+By one door it speaks payment initiation in the shape of UK Open Banking 4.0 (OAuth 2 client credentials with a
 signed assertion, messages with a detached PS256 signature both ways, an idempotency key, states of
 ISO 20022). Beyond it, as some banks do, payments are found and withdrawn by the client's own
 reference: who lost an answer has nothing else. Consents are authorised at once.
+
+By the other it takes pacs.008, pacs.003 and pacs.028 with their header, one payment a message,
+under a detached PS256 signature and nothing else, and answers pacs.002. An enquiry for what it has
+not got withdraws it.
 
     POST | GET | DELETE /faults                 what goes wrong from now on (`faults.py`)
     PUT /accounts                               a customer's account as it should be

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS payments (
     reference TEXT NOT NULL CONSTRAINT a_reference_is_executed_once PRIMARY KEY,
     id        TEXT NOT NULL,
     is_pull   INTEGER NOT NULL,
+    ours      TEXT NOT NULL,
     iban      TEXT NOT NULL,
     asset     TEXT NOT NULL,
     amount    INTEGER NOT NULL,
@@ -58,6 +59,7 @@ class Payment(NamedTuple):
     reference: str
     id: str
     is_pull: int
+    ours: str
     iban: str
     asset: str
     amount: int
@@ -101,7 +103,7 @@ def add_consent(db: sqlite3.Connection, key: str, consent: Consent) -> None:
 
 
 _PAYMENTS = """
-SELECT reference, id, is_pull, iban, asset, amount, status, reason, data, due_at FROM payments
+SELECT reference, id, is_pull, ours, iban, asset, amount, status, reason, data, due_at FROM payments
 """
 
 
@@ -120,8 +122,8 @@ def due(db: sqlite3.Connection, now: float) -> list[Payment]:
 
 def add_payment(db: sqlite3.Connection, payment: Payment) -> None:
     db.execute(
-        "INSERT INTO payments (reference, id, is_pull, iban, asset, amount, status, reason, data, due_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO payments (reference, id, is_pull, ours, iban, asset, amount, status, reason, data, due_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         payment,
     )
 
