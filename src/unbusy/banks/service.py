@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unbusy.banks import roster
 from unbusy.banks.openbanking import OpenBanking
-from unbusy.banks.port import Connector
+from unbusy.banks.port import Connector, ExternalAccount
 from unbusy.clock import Clock
 from unbusy.ids import Ids
 from unbusy.settings import Settings
@@ -24,6 +24,11 @@ def connect(settings: Settings, *, clock: Clock, ids: Ids) -> Mapping[str, Conne
 def names(settings: Settings) -> Mapping[str, str]:
     """What customers call each bank of the settings, by its id. Raises as `connect` does."""
     return {entry.id: entry.name for entry in _entries(settings)}
+
+
+def accounts(settings: Settings) -> Mapping[str, ExternalAccount]:
+    """The operator's own account at each bank of the settings, by the bank's id. Raises as `connect` does."""
+    return {entry.id: entry.account for entry in _entries(settings)}
 
 
 def _entries(settings: Settings) -> Sequence[roster.Entry]:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from unbusy.banks.sandbox import messages
+from unbusy.banks.sandbox import messages, statement
 from unbusy.banks.sandbox.books import Books, Opened, Unknown
 from unbusy.banks.sandbox.faults import Fault, Faults, Operation
 from unbusy.banks.sandbox.guard import Guard, Stranger
@@ -59,6 +59,7 @@ class Answer(NamedTuple):
     body: bytes
     signature: str = ""
     retry_after: float | None = None
+    kind: str = "application/json"
 
 
 class Bank:
@@ -133,6 +134,8 @@ class Bank:
 
     def _control(self, asked: Asked) -> Answer:
         """What whoever tries out the wallet asks: it needs no token, and is not signed."""
+        if (asked.method, asked.path) == ("GET", "/statement"):
+            return self._statement(asked)
         verb = self._controls.get((asked.method, asked.path))
         if verb is None:
             return Answer(HTTPStatus.NOT_FOUND, messages.problem(404, "there is nothing here"))
@@ -140,6 +143,11 @@ class Bank:
             return Answer(HTTPStatus.OK, msgspec.json.encode(verb(asked.body)))
         except (msgspec.DecodeError, RecursionError) as error:
             return Answer(HTTPStatus.BAD_REQUEST, messages.problem(400, str(error)))
+
+    def _statement(self, asked: Asked) -> Answer:
+        told = statement.Asked.read(asked.query)
+        brought_in, entries = self._books.entries(told.asset, told.begin, told.end)
+        return Answer(HTTPStatus.OK, statement.write(told, brought_in, entries), kind=statement.CONTENT[told.format])
 
     def _switch_on(self, body: bytes) -> list[Fault]:
         self._faults.switch_on(msgspec.json.decode(body, type=Fault))

@@ -153,7 +153,7 @@ async def _read(scope: HTTPScope, receive: ASGIReceiveCallable) -> Asked:
 
 
 async def _write(answer: Answer, send: ASGISendCallable) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer.body)).encode())]
+    headers = [(b"content-type", answer.kind.encode()), (b"content-length", str(len(answer.body)).encode())]
     if answer.signature:
         headers.append((b"x-jws-signature", answer.signature.encode()))
     if answer.retry_after is not None:
