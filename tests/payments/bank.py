@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from unbusy import ids as shown_ids
-from unbusy import ledger, payments, people, transits, wallets
+from unbusy import ledger, payments, people, statements, transits, wallets
 from unbusy.api import Hub, Principal, Role
 from unbusy.clock import Deadline
 from unbusy.db import Connection, Database
@@ -288,6 +288,7 @@ async def findings(url: str) -> list[Finding]:
             *await people.check(connection),
             *await payments.check(connection),
             *await transits.check(connection),
+            *await statements.check(connection),
         ]
     finally:
         await connection.close()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - the Protocol leaves it out

@@ -17,5 +17,6 @@ from unbusy.banks.port import ExternalAccount as ExternalAccount
 from unbusy.banks.port import Instruction as Instruction
 from unbusy.banks.port import Result as Result
 from unbusy.banks.port import State as State
+from unbusy.banks.service import accounts as accounts
 from unbusy.banks.service import connect as connect
 from unbusy.banks.service import names as names

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unbusy.banks import iso20022, openbanking, roster
-from unbusy.banks.port import Connector
+from unbusy.banks.port import Connector, ExternalAccount
 from unbusy.clock import Clock
 from unbusy.ids import Ids
 from unbusy.settings import Settings
@@ -31,6 +31,11 @@ def _connector(entry: roster.Entry, *, clock: Clock, ids: Ids) -> Connector:
             return openbanking.OpenBanking(entry.id, table, entry.keys, clock=clock, ids=ids)
         case iso20022.Table() as table:
             return iso20022.ISO20022(entry.id, table, entry.keys, clock=clock, ids=ids)
+
+
+def accounts(settings: Settings) -> Mapping[str, ExternalAccount]:
+    """The operator's own account at each bank of the settings, by the bank's id. Raises as `connect` does."""
+    return {entry.id: entry.table.account for entry in _entries(settings)}
 
 
 def _entries(settings: Settings) -> Sequence[roster.Entry]:

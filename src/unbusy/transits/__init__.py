@@ -15,10 +15,10 @@ two lines costs time and no money. `model.py` knows what an answer means, `pump.
 """
 
 from unbusy.transits.accounts import BankAccounts, link
-from unbusy.transits.model import BankAccount, Status, Transit
+from unbusy.transits.model import BankAccount, Status, Transit, nostro, suspense
 from unbusy.transits.proofs import check
 from unbusy.transits.pump import Lane, lanes
-from unbusy.transits.service import Transits
+from unbusy.transits.service import Transits, park
 from unbusy.transits.views import BankNames, NewTransit, TransitView, begin, page_of, see
 
 __all__ = [
@@ -35,6 +35,9 @@ __all__ = [
     "check",
     "lanes",
     "link",
+    "nostro",
     "page_of",
+    "park",
     "see",
+    "suspense",
 ]

@@ -123,14 +123,14 @@ def wallet(transit: Transit, new_id: UUID) -> NewAccount:
     )
 
 
-def suspense(transit: Transit) -> NewAccount:
+def suspense(tenant_id: int, asset: str) -> NewAccount:
     """Where money waits that moved although nobody here counted on it any more."""
-    return _system_account(transit.tenant_id, transit.asset, "suspense", "suspense")
+    return _system_account(tenant_id, asset, "suspense", "suspense")
 
 
-def nostro(transit: Transit) -> NewAccount:
+def nostro(tenant_id: int, asset: str, bank: str) -> NewAccount:
     """The account that stands for what the bank owes the tenant."""
-    return _system_account(transit.tenant_id, transit.asset, "nostro", f"nostro/{transit.bank}")
+    return _system_account(tenant_id, asset, "nostro", f"nostro/{bank}")
 
 
 def _system_account(tenant_id: int, asset: str, code: str, purpose: str) -> NewAccount:
@@ -143,7 +143,7 @@ def _system_account(tenant_id: int, asset: str, code: str, purpose: str) -> NewA
 
 def hold(transit: Transit, wallet_id: UUID) -> Transfer:
     """Reserves the amount while the bank is asked: in the wallet for a payout; for a top-up, room in it."""
-    debit_id, credit_id = _sides(transit.direction, wallet_id, nostro(transit).id)
+    debit_id, credit_id = _sides(transit.direction, wallet_id, _nostro(transit).id)
     return Transfer(
         id=transit.id,
         kind=Kind.hold,
@@ -175,7 +175,7 @@ def end_of_hold(transit: Transit) -> Transfer:
 
 def parking(transit: Transit) -> Transfer:
     """Follows the bank, which settled what was reversed here: against suspense, for a person to look into."""
-    debit_id, credit_id = _sides(transit.direction, suspense(transit).id, nostro(transit).id)
+    debit_id, credit_id = _sides(transit.direction, suspense(transit.tenant_id, transit.asset).id, _nostro(transit).id)
     return Transfer(
         id=uuid5(transit.id, "late"),
         tenant_id=transit.tenant_id,
@@ -185,6 +185,10 @@ def parking(transit: Transit) -> Transfer:
         asset=transit.asset,
         code=_LATE[transit.direction],
     )
+
+
+def _nostro(transit: Transit) -> NewAccount:
+    return nostro(transit.tenant_id, transit.asset, transit.bank)
 
 
 def _sides(direction: Direction, ours: UUID, the_banks: UUID) -> tuple[UUID, UUID]:

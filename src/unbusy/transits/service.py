@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from unbusy import ledger, money, telemetry
 from unbusy.api import Hub, Principal
-from unbusy.banks import Direction
+from unbusy.banks import Direction, Result, State
 from unbusy.clock import Clock, Deadline
 from unbusy.db import Database, Tx
 from unbusy.errors import Invalid, KeyReused, NotFound, Unavailable
@@ -153,7 +153,8 @@ class Transits:
 
 async def _hold(tx: Tx, new: Transit, wallet_id: UUID) -> Transit:
     """The transit with its amount held in the ledger, or declined."""
-    wallet, _ = await ledger.open_accounts(tx, [model.wallet(new, wallet_id), model.nostro(new)])
+    nostro = model.nostro(new.tenant_id, new.asset, new.bank)
+    wallet, _ = await ledger.open_accounts(tx, [model.wallet(new, wallet_id), nostro])
     outcome = (await ledger.post(tx, [model.hold(new, wallet.id)], new.created_at))[0]
     if isinstance(outcome, Refused):
         return new.declined(model.reason_of(outcome.refusal), new.created_at)
@@ -165,11 +166,18 @@ async def write_down(tx: Tx, before: Transit, after: Transit) -> Transit:
     if not before.is_final and after.is_final:
         after = await _end_hold(tx, after)
     elif after.parked_id:
-        await ledger.open_accounts(tx, [model.suspense(after)])
+        await ledger.open_accounts(tx, [model.suspense(after.tenant_id, after.asset)])
         outcome = (await ledger.post(tx, [model.parking(after)], after.updated_at))[0]
         assert not isinstance(outcome, Refused), outcome
     await sql.update(tx, after)
     return after
+
+
+async def park(tx: Tx, ids: Sequence[UUID], now: datetime) -> None:
+    """Follow a bank that shows in its statement what was reversed here; what was parked already stays so."""
+    settled = Result(State.settled)
+    for transit in await sql.lock_reversed(tx, ids):
+        await write_down(tx, transit, model.after_all(transit, settled, now))
 
 
 async def _end_hold(tx: Tx, after: Transit) -> Transit:

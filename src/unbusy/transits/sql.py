@@ -174,6 +174,19 @@ async def lock(tx: Tx, id: UUID, tries: int) -> Transit | None:
     return _transit(row) if row else None
 
 
+async def lock_reversed(tx: Tx, ids: Sequence[UUID]) -> list[Transit]:
+    """Those of these that are reversed and not parked, locked."""
+    rows = await tx.fetch(
+        """
+        SELECT * FROM transits.transits
+         WHERE id = ANY($1) AND status = 'reversed' AND parked_id IS NULL
+         ORDER BY id FOR UPDATE
+        """,
+        ids,
+    )
+    return [_transit(row) for row in rows]
+
+
 async def update(tx: Tx, transit: Transit) -> None:
     """Write where a transit stands now."""
     await tx.execute(

@@ -21,6 +21,7 @@ not got withdraws it.
     POST | GET | DELETE /faults                 what goes wrong from now on (`faults.py`)
     PUT /accounts                               a customer's account as it should be
     GET /books                                  what was executed, and what everybody has
+    GET /statement?format=camt.053&day=2026-03-10    what was booked on the client's account (`statement.py`)
 
 Any IBAN is an account that was always there, with plenty on it. Magic amounts are declined or go
 wrong by themselves. No line is shared with the connector that speaks to it: two that

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from unbusy.banks.sandbox import iso20022, messages
+from unbusy.banks.sandbox import iso20022, messages, statement
 from unbusy.banks.sandbox.books import Books, Opened, Unknown
 from unbusy.banks.sandbox.faults import Fault, Faults, Operation
 from unbusy.banks.sandbox.guard import Guard, Stranger
@@ -162,6 +162,8 @@ class Bank:
 
     def _control(self, asked: Asked) -> Answer:
         """What whoever tries out the wallet asks: it needs no token, and is not signed."""
+        if (asked.method, asked.path) == ("GET", "/statement"):
+            return self._statement(asked)
         verb = self._controls.get((asked.method, asked.path))
         if verb is None:
             return Answer(HTTPStatus.NOT_FOUND, messages.problem(404, "there is nothing here"))
@@ -169,6 +171,12 @@ class Bank:
             return Answer(HTTPStatus.OK, msgspec.json.encode(verb(asked.body)))
         except (msgspec.DecodeError, RecursionError) as error:
             return Answer(HTTPStatus.BAD_REQUEST, messages.problem(400, str(error)))
+
+    def _statement(self, asked: Asked) -> Answer:
+        told = statement.Asked.read(asked.query)
+        brought_in, entries = self._books.entries(told.account, told.asset, told.begin, told.end)
+        body = statement.write(told, brought_in, entries)
+        return Answer(HTTPStatus.OK, body, content_type=statement.CONTENT[told.format])
 
     def _switch_on(self, body: bytes) -> list[Fault]:
         self._faults.switch_on(msgspec.json.decode(body, type=Fault))

@@ -21,7 +21,7 @@ from unbusy.banks.sandbox import messages, sql
 from unbusy.banks.sandbox.faults import MAGIC_DECLINES, Fault, Kind
 from unbusy.banks.sandbox.keys import CLIENT_ACCOUNTS
 from unbusy.banks.sandbox.orders import Order, Party, Wrong
-from unbusy.banks.sandbox.sql import Account, Consent, Payment
+from unbusy.banks.sandbox.sql import Account, Consent, Entry, Payment
 from unbusy.clock import Clock
 from unbusy.ids import Ids
 
@@ -69,6 +69,13 @@ class Books:
     def open_account(self, opened: Opened) -> None:
         """Let an account be as told from now on."""
         sql.put_account(self._db, Account(opened.iban, opened.asset, opened.name, opened.balance, int(opened.is_open)))
+
+    def entries(self, ours: str, asset: str, since: float, until: float) -> tuple[int, list[Entry]]:
+        """What was booked on an account of the client's in a time, and its balance before; after what has fallen due."""
+        self._settle_due()
+        found = sql.entries(self._db, ours, asset, since, until)
+        before = found[0].balance - found[0].amount if found else sql.last_balance(self._db, ours, asset, until)
+        return (_PLENTY if before is None else before), found
 
     def statement(self) -> dict[str, list[dict[str, Any]]]:
         """What everybody has, and every payment that was ever asked for in its order; after what has fallen due."""
@@ -200,6 +207,9 @@ class Books:
         to_us = payment.amount if payment.is_pull else -payment.amount
         sql.move(self._db, payment.iban, payment.asset, -to_us)
         sql.move(self._db, payment.ours, payment.asset, to_us)
+        ours = sql.account(self._db, payment.ours, payment.asset)
+        assert ours
+        sql.add_entry(self._db, payment.reference, ours, to_us, self._clock.timestamp())
 
     @contextmanager
     def _transaction(self) -> Generator[None]:

@@ -37,6 +37,15 @@ CREATE TABLE IF NOT EXISTS payments (
     CONSTRAINT only_what_is_pending_is_due CHECK ((due_at IS NULL) = (status != 'ACSP'))
 ) STRICT;
 
+CREATE TABLE IF NOT EXISTS entries (
+    number    INTEGER NOT NULL PRIMARY KEY,
+    asset     TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    amount    INTEGER NOT NULL,
+    balance   INTEGER NOT NULL,
+    booked_at REAL NOT NULL
+) STRICT;
+
 CREATE INDEX IF NOT EXISTS pending ON payments (due_at) WHERE due_at IS NOT NULL;
 """
 
@@ -67,6 +76,20 @@ class Payment(NamedTuple):
     reason: str
     data: str
     due_at: float | None
+
+
+class Entry(NamedTuple):
+    """One line of an account of the client's: `amount` above zero came in, `balance` is after it."""
+
+    number: int
+    asset: str
+    reference: str
+    amount: int
+    balance: int
+    booked_at: float
+    id: str
+    iban: str
+    name: str
 
 
 def account(db: sqlite3.Connection, iban: str, asset: str) -> Account | None:
@@ -132,3 +155,31 @@ def finish(db: sqlite3.Connection, reference: str, status: str, reason: str) -> 
     db.execute(
         "UPDATE payments SET status = ?, reason = ?, due_at = NULL WHERE reference = ?", (status, reason, reference)
     )
+
+
+def add_entry(db: sqlite3.Connection, reference: str, account: Account, amount: int, booked_at: float) -> None:
+    db.execute(
+        "INSERT INTO entries (asset, reference, amount, balance, booked_at) VALUES (?, ?, ?, ?, ?)",
+        (account.asset, reference, amount, account.balance, booked_at),
+    )
+
+
+def entries(db: sqlite3.Connection, ours: str, asset: str, since: float, until: float) -> list[Entry]:
+    query = """
+    SELECT e.number, e.asset, e.reference, e.amount, e.balance, e.booked_at, p.id, p.iban, a.name
+      FROM entries e
+      JOIN payments p ON p.reference = e.reference
+      JOIN accounts a ON a.iban = p.iban AND a.asset = e.asset
+     WHERE p.ours = ? AND e.asset = ? AND e.booked_at >= ? AND e.booked_at < ?
+     ORDER BY e.number
+    """
+    return [Entry(*row) for row in db.execute(query, (ours, asset, since, until))]
+
+
+def last_balance(db: sqlite3.Connection, ours: str, asset: str, before: float) -> int | None:
+    query = """
+    SELECT e.balance FROM entries e JOIN payments p ON p.reference = e.reference
+     WHERE p.ours = ? AND e.asset = ? AND e.booked_at < ? ORDER BY e.number DESC LIMIT 1
+    """
+    row = db.execute(query, (ours, asset, before)).fetchone()
+    return row[0] if row else None
