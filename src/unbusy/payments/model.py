@@ -171,6 +171,21 @@ class Event(msgspec.Struct, frozen=True):
     subject_id: UUID
     at: datetime
 
+    @property
+    def room(self) -> str:
+        """What it is about: what stands before the dot of its kind."""
+        return self.kind.partition(".")[0]
+
+
+class Told(NamedTuple):
+    """An event of another room: `subject_id` is one of what stands before the dot of its `kind`."""
+
+    person_id: UUID
+    tenant_id: int
+    kind: str
+    subject_id: UUID
+    at: datetime
+
 
 class Limits(NamedTuple):
     """The most one payer may pay, in minor units of one asset."""

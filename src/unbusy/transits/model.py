@@ -15,6 +15,7 @@ from schwifty.exceptions import SchwiftyException
 from unbusy.banks import Direction, ExternalAccount, Instruction, Result, State
 from unbusy.errors import Invalid
 from unbusy.ledger import Kind, NewAccount, Refusal, Transfer
+from unbusy.payments import Told
 from unbusy.reasons import Reason
 
 # Makes a system account's id from what it is for, so that every process finds the same one.
@@ -43,6 +44,10 @@ class Status(StrEnum):
     completed = "completed"
     declined = "declined"
     reversed = "reversed"
+
+
+# What people are told: that one has begun, and whenever it stands elsewhere.
+KINDS = tuple(f"{name}.{status}" for name in NAMES.values() for status in Status)
 
 
 class BankAccount(msgspec.Struct, frozen=True):
@@ -92,6 +97,12 @@ class Transit(msgspec.Struct, frozen=True):
     @property
     def is_final(self) -> bool:
         return self.status not in {Status.pending, Status.unknown}
+
+    @property
+    def event(self) -> Told:
+        """That it stands where it does now."""
+        kind = f"{NAMES[self.direction]}.{self.status}"
+        return Told(self.person_id, self.tenant_id, kind, self.id, self.updated_at)
 
     @property
     def reference(self) -> str:

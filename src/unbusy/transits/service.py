@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from unbusy import ledger, money, telemetry
+from unbusy import ledger, money, payments, telemetry
 from unbusy.api import Hub, Principal
 from unbusy.banks import Direction
 from unbusy.clock import Clock, Deadline
-from unbusy.db import Database, Tx
-from unbusy.errors import Invalid, KeyReused, NotFound, Unavailable
+from unbusy.db import Connection, Database, Tx
+from unbusy.errors import Invalid, KeyReused, NotFound
 from unbusy.ids import Ids
 from unbusy.ledger import Refused
 from unbusy.settings import Settings
 from unbusy.transits import model, sql
 from unbusy.transits.model import BankAccount, Status, Transit
-
-# How often a gateway looks, while somebody waits, whether the worker has brought something to its end.
-_LOOK_EVERY_S = 0.2
 
 
 class Transits:
@@ -48,7 +43,6 @@ class Transits:
         self._ids = ids
         self._resolve = timedelta(seconds=settings.bank_resolve_s)
         self._moved = moved
-        self._watch = _Watch(reads, hub)
 
     async def begin(
         self,
@@ -81,6 +75,7 @@ class Transits:
                 raise NotFound("there is no such bank account", field="bank_account")
             transit = await _hold(tx, self._new(account, direction, amount, asset, key, fingerprint), self._ids.new())
             await sql.insert(tx, transit)
+            await payments.tell(tx, [transit.event])
             return transit, False
 
         try:
@@ -110,7 +105,7 @@ class Transits:
         if seconds <= 0 or transit.is_final:
             return transit
         give_up_at = self._clock.monotonic() + seconds
-        with self._hub.subscribe(person.person_id) as news, self._watch.over(id):
+        with self._hub.subscribe(person.person_id) as news:
             while not transit.is_final and not news.is_closed:
                 if not await news.wait(give_up_at - self._clock.monotonic()):
                     break
@@ -118,6 +113,11 @@ class Transits:
         if transit.is_final:
             self._moved((person.person_id,))
         return transit
+
+    async def told_of(self, connection: Connection, person: Principal, ids: Sequence[UUID]) -> list[Transit]:
+        """What events of the person are about. What they then see in their wallet is read anew."""
+        self._moved((person.person_id,))
+        return await sql.find_all(connection, person.person_id, ids)
 
     def _new(
         self, account: BankAccount, direction: Direction, amount: int, asset: str, key: str, fingerprint: bytes
@@ -169,6 +169,8 @@ async def write_down(tx: Tx, before: Transit, after: Transit) -> Transit:
         outcome = (await ledger.post(tx, [model.parking(after)], after.updated_at))[0]
         assert not isinstance(outcome, Refused), outcome
     await sql.update(tx, after)
+    if after.status is not before.status:
+        await payments.tell(tx, [after.event])
     return after
 
 
@@ -190,33 +192,3 @@ _FROZEN = {ledger.Refusal.debit_account_frozen, ledger.Refusal.credit_account_fr
 def count(transit: Transit) -> None:
     """Count a transit that was begun, or has come to its end."""
     telemetry.count_payments([(f"{model.NAMES[transit.direction]}_{transit.status}", transit.reason)])
-
-
-class _Watch:
-    """Wakes those who wait for transits: one small query a look, however many wait, and none when nobody does."""
-
-    def __init__(self, reads: Database, hub: Hub) -> None:
-        self._reads = reads
-        self._hub = hub
-        self._watched: dict[UUID, int] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    @contextmanager
-    def over(self, id: UUID) -> Generator[None]:
-        """Look at this one while the block lasts."""
-        self._watched[id] = self._watched.get(id, 0) + 1
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._look())
-        try:
-            yield
-        finally:
-            self._watched[id] -= 1
-            if not self._watched[id]:
-                del self._watched[id]
-
-    async def _look(self) -> None:
-        while self._watched:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            with suppress(Unavailable):
-                async with self._reads.connection() as connection:
-                    self._hub.wake(await sql.ended(connection, list(self._watched)))

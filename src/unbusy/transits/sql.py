@@ -129,15 +129,11 @@ async def list_transits(
     return [_transit(row) for row in rows]
 
 
-async def ended(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
-    """Whose transits among these are final."""
+async def find_all(connection: Connection, person_id: UUID, ids: Sequence[UUID]) -> list[Transit]:
     rows = await connection.fetch(
-        """
-        SELECT person_id FROM transits.transits WHERE id = ANY($1) AND status NOT IN ('pending', 'unknown')
-        """,
-        ids,
+        "SELECT * FROM transits.transits WHERE person_id = $1 AND id = ANY($2)", person_id, ids
     )
-    return [row[0] for row in rows]
+    return [_transit(row) for row in rows]
 
 
 async def take(tx: Tx, bank: str, now: datetime, until: datetime, limit: int) -> list[tuple[Transit, bool]]:
