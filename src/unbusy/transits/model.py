@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID, uuid5
@@ -124,6 +124,12 @@ def read_iban(text: str) -> str:
         return IBAN(text).compact
     except SchwiftyException as error:
         raise Invalid(f"this is not an IBAN: {error}", field="iban") from None
+
+
+def beginnings(now: datetime) -> tuple[datetime, datetime]:
+    """When the day and the month (UTC) of a time began, for limits."""
+    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day, day.replace(day=1)
 
 
 def wallet(transit: Transit, new_id: UUID) -> NewAccount:

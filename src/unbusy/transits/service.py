@@ -16,6 +16,7 @@ from unbusy.db import Connection, Database, Tx
 from unbusy.errors import Invalid, KeyReused, NotFound
 from unbusy.ids import Ids
 from unbusy.ledger import Refused
+from unbusy.payments import Limits
 from unbusy.settings import Settings
 from unbusy.transits import model, sql
 from unbusy.transits.model import BankAccount, Status, Transit
@@ -43,6 +44,14 @@ class Transits:
         self._ids = ids
         self._resolve = timedelta(seconds=settings.bank_resolve_s)
         self._moved = moved
+        self._limits = {
+            Direction.pull: (settings.limit_per_topup, settings.limit_topups_per_day, settings.limit_topups_per_month),
+            Direction.push: (
+                settings.limit_per_payout,
+                settings.limit_payouts_per_day,
+                settings.limit_payouts_per_month,
+            ),
+        }
 
     async def begin(
         self,
@@ -59,7 +68,7 @@ class Transits:
         """Record `amount` minor units as on their way from a linked bank account, or to it, and hold them.
 
         Gives the transit and whether it had been begun before under this key. It is declined, as a
-        value, when the wallet cannot hold it. Raises NotFound for an account that is not linked,
+        value, when it is over a limit or the wallet cannot hold it. Raises NotFound for an account that is not linked,
         Invalid for an asset that no bank moves, and KeyReused.
         """
         if asset not in money.iso_scales():
@@ -73,7 +82,7 @@ class Transits:
             account = await sql.find_bank_account(tx, person.person_id, bank_account_id)
             if account is None:
                 raise NotFound("there is no such bank account", field="bank_account")
-            transit = await _hold(tx, self._new(account, direction, amount, asset, key, fingerprint), self._ids.new())
+            transit = await self._hold(tx, self._new(account, direction, amount, asset, key, fingerprint))
             await sql.insert(tx, transit)
             await payments.tell(tx, [transit.event])
             return transit, False
@@ -119,6 +128,23 @@ class Transits:
         self._moved((person.person_id,))
         return await sql.find_all(connection, person.person_id, ids)
 
+    async def _hold(self, tx: Tx, new: Transit) -> Transit:
+        """The transit with its amount held in the ledger, or declined.
+
+        The wallet is locked before anything is counted: what the same person begins meanwhile waits, and counts this.
+        """
+        now = new.created_at
+        wallet, nostro = await ledger.open_accounts(tx, [model.wallet(new, self._ids.new()), model.nostro(new)])
+        locked = await ledger.lock(tx, [wallet.id, nostro.id])
+        default = Limits.of_whole_units(*self._limits[new.direction], money.iso_scales()[new.asset])
+        limits, this_day, this_month = await sql.counted(tx, new, default, *model.beginnings(now))
+        if reason := limits.refuses(new.amount, this_day, this_month):
+            return new.declined(reason, now)
+        [outcome] = await ledger.post_new(tx, locked, [model.hold(new, wallet.id)], now)
+        if isinstance(outcome, Refused):
+            return new.declined(model.reason_of(outcome.refusal), now)
+        return new
+
     def _new(
         self, account: BankAccount, direction: Direction, amount: int, asset: str, key: str, fingerprint: bytes
     ) -> Transit:
@@ -149,15 +175,6 @@ class Transits:
             created_at=now,
             updated_at=now,
         )
-
-
-async def _hold(tx: Tx, new: Transit, wallet_id: UUID) -> Transit:
-    """The transit with its amount held in the ledger, or declined."""
-    wallet, _ = await ledger.open_accounts(tx, [model.wallet(new, wallet_id), model.nostro(new)])
-    outcome = (await ledger.post(tx, [model.hold(new, wallet.id)], new.created_at))[0]
-    if isinstance(outcome, Refused):
-        return new.declined(model.reason_of(outcome.refusal), new.created_at)
-    return new
 
 
 async def write_down(tx: Tx, before: Transit, after: Transit) -> Transit:

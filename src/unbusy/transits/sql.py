@@ -11,6 +11,7 @@ import msgspec
 
 from unbusy.banks import Direction
 from unbusy.db import Connection, Row, Tx
+from unbusy.payments import Limits
 from unbusy.reasons import Reason
 from unbusy.transits.model import BankAccount, Status, Transit
 
@@ -87,6 +88,30 @@ async def remove_bank_account(tx: Tx, person_id: UUID, id: UUID, now: datetime) 
 async def transit_of_key(tx: Tx, person_id: UUID, key: str) -> Transit | None:
     row = await tx.fetchrow("SELECT * FROM transits.transits WHERE person_id = $1 AND key = $2", person_id, key)
     return _transit(row) if row else None
+
+
+async def counted(tx: Tx, new: Transit, default: Limits, day: datetime, month: datetime) -> tuple[Limits, int, int]:
+    """What limits a transit, and how much its person moved that way since the beginnings of a day and a month:
+    what was declined or reversed does not count."""
+    row = await tx.fetchrow(
+        """
+        SELECT l.per_transit, l.per_day, l.per_month, moved.this_day, moved.this_month
+          FROM (SELECT coalesce(sum(amount) FILTER (WHERE created_at >= $5), 0)::bigint AS this_day,
+                       coalesce(sum(amount), 0)::bigint AS this_month
+                  FROM transits.transits
+                 WHERE person_id = $2 AND direction = $3 AND asset = $4 AND created_at >= $6
+                   AND status NOT IN ('declined', 'reversed')) moved
+          LEFT JOIN transits.limits l ON l.tenant_id = $1 AND l.direction = $3 AND l.asset = $4
+        """,
+        new.tenant_id,
+        new.person_id,
+        new.direction,
+        new.asset,
+        day,
+        month,
+    )
+    assert row
+    return default if row[0] is None else Limits(*row[:3]), row[3], row[4]
 
 
 async def insert(tx: Tx, new: Transit) -> None:
