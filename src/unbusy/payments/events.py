@@ -106,7 +106,8 @@ class Events:
 
 async def tell(tx: Tx, told: Sequence[Told]) -> None:
     """Tell people what happens to them in a room above, in the transaction in which it does."""
-    await sql.tell(tx, told)
+    if told:
+        await sql.tell(tx, told)
 
 
 def _show(event: Event, subjects: Subjects) -> api.Event:

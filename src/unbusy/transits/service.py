@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from unbusy.clock import Clock, Deadline
 from unbusy.db import Connection, Database, Tx
 from unbusy.errors import Invalid, KeyReused, NotFound
 from unbusy.ids import Ids
-from unbusy.ledger import Refused
+from unbusy.ledger import Outcome, Refused
 from unbusy.payments import Limits
 from unbusy.settings import Settings
 from unbusy.transits import model, sql
@@ -177,22 +177,27 @@ class Transits:
         )
 
 
-async def write_down(tx: Tx, before: Transit, after: Transit) -> Transit:
-    """Write where a transit stands now, and do in the ledger what follows from it. Gives how it stands then."""
-    if not before.is_final and after.is_final:
-        after = await _end_hold(tx, after)
-    elif after.parked_id:
-        await ledger.open_accounts(tx, [model.suspense(after)])
-        outcome = (await ledger.post(tx, [model.parking(after)], after.updated_at))[0]
+async def write_down(tx: Tx, steps: Sequence[tuple[Transit, Transit]], now: datetime) -> list[tuple[Transit, Transit]]:
+    """Write where transits stand now, and do in the ledger what follows from it: each as it was and as it is to
+    be. Gives how each was and stands then."""
+    ended = [after for before, after in steps if after.is_final and not before.is_final]
+    outcomes = await ledger.post(tx, [model.end_of_hold(after) for after in ended], now)
+    standing = {after.id: _after_hold(after, outcome) for after, outcome in zip(ended, outcomes, strict=True)}
+    await _park(tx, [after for _, after in steps if after.parked_id], now)
+    written = [(before, standing.get(after.id, after)) for before, after in steps]
+    await sql.update(tx, [after for _, after in written])
+    await payments.tell(tx, [after.event for before, after in written if after.status is not before.status])
+    return written
+
+
+async def _park(tx: Tx, settled: Sequence[Transit], now: datetime) -> None:
+    for each in settled:
+        await ledger.open_accounts(tx, [model.suspense(each)])
+    for outcome in await ledger.post(tx, [model.parking(each) for each in settled], now):
         assert not isinstance(outcome, Refused), outcome
-    await sql.update(tx, after)
-    if after.status is not before.status:
-        await payments.tell(tx, [after.event])
-    return after
 
 
-async def _end_hold(tx: Tx, after: Transit) -> Transit:
-    outcome = (await ledger.post(tx, [model.end_of_hold(after)], after.updated_at))[0]
+def _after_hold(after: Transit, outcome: Outcome) -> Transit:
     if isinstance(outcome, Refused):
         assert outcome.refusal in _FROZEN, outcome
         return model.waiting_for_the_wallet(after, after.updated_at)

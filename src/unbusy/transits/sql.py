@@ -189,31 +189,45 @@ async def take(tx: Tx, bank: str, now: datetime, until: datetime, limit: int) ->
     return [(_transit(row), row["may_be_known"]) for row in rows]
 
 
-async def lock(tx: Tx, id: UUID, tries: int) -> Transit | None:
-    """The transit, locked, unless somebody took it up after this try."""
-    row = await tx.fetchrow("SELECT * FROM transits.transits WHERE id = $1 AND tries = $2 FOR UPDATE", id, tries)
-    return _transit(row) if row else None
+async def lock(tx: Tx, taken: Sequence[tuple[UUID, int]]) -> list[Transit]:
+    """These transits, locked, but for those that somebody took up after this try."""
+    rows = await tx.fetch(
+        """
+        SELECT t.* FROM transits.transits t
+          JOIN unnest($1::uuid[], $2::integer[]) AS taken (id, tries) USING (id, tries)
+         ORDER BY t.id
+           FOR UPDATE OF t
+        """,
+        [id for id, _ in taken],
+        [tries for _, tries in taken],
+    )
+    return [_transit(row) for row in rows]
 
 
-async def update(tx: Tx, transit: Transit) -> None:
-    """Write where a transit stands now."""
+async def update(tx: Tx, transits: Sequence[Transit]) -> None:
+    """Write where transits stand now."""
     await tx.execute(
         """
-        UPDATE transits.transits
-           SET status = $2, reason = $3, balance_after = $4, sent_at = $5, accepted_at = $6, bank_reference = $7,
-               due_at = $8, parked_id = $9, updated_at = $10
-         WHERE id = $1
+        UPDATE transits.transits t
+           SET status = n.status, reason = n.reason, balance_after = n.balance_after, sent_at = n.sent_at,
+               accepted_at = n.accepted_at, bank_reference = n.bank_reference, due_at = n.due_at,
+               parked_id = n.parked_id, updated_at = n.updated_at
+          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
+                      $7::text[], $8::timestamptz[], $9::uuid[], $10::timestamptz[])
+               AS n (id, status, reason, balance_after, sent_at, accepted_at, bank_reference, due_at, parked_id,
+                     updated_at)
+         WHERE t.id = n.id
         """,
-        transit.id,
-        transit.status,
-        transit.reason,
-        transit.balance_after,
-        transit.sent_at,
-        transit.accepted_at,
-        transit.bank_reference,
-        transit.due_at,
-        transit.parked_id,
-        transit.updated_at,
+        [each.id for each in transits],
+        [each.status for each in transits],
+        [each.reason for each in transits],
+        [each.balance_after for each in transits],
+        [each.sent_at for each in transits],
+        [each.accepted_at for each in transits],
+        [each.bank_reference for each in transits],
+        [each.due_at for each in transits],
+        [each.parked_id for each in transits],
+        [each.updated_at for each in transits],
     )
 
 
