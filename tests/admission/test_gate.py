@@ -193,7 +193,7 @@ def test_saying_no_is_cheap(tmp_path: Path) -> None:
 
 
 def test_a_crowd_at_the_door_makes_room(tmp_path: Path) -> None:
-    """While requests wait to be looked at, less is let in than is completed beside saying no; then all of that again."""
+    """While requests wait to be looked at, less is let in than is completed beside saying no; then all that again."""
     gate = gate_at(tmp_path, good=1_000)
     now = START_AT
 

@@ -81,7 +81,12 @@ class Gateway:
         )
         self.requests = payments.Requests(db, reads, self.payments, clock=clock, ids=self.ids, settings=settings)
         self.views = payments.Views(self.persons, self.payments)
-        self.events = payments.Events(reads, self.views)
+        self.transits = transits.Transits(
+            db, reads, self.hub, clock=clock, ids=self.ids, settings=settings, moved=self.wallets.changed
+        )
+        self.events = payments.Events(
+            reads, self.views, transits.subjects(self.transits, transits.BankNames({"scripted": "Scripted Bank"}))
+        )
         self._keys = itertools.count(1)
 
     def key(self) -> str:

@@ -238,15 +238,15 @@ async def test_taken_up_again_after_a_crash(way: Way, ming: Principal) -> None:
 
 async def test_a_bank_that_hangs(way: Way, ming: Principal) -> None:
     """Ties up its own lane for so long as a call may take and no longer, and no more calls than it has room for."""
-    for _ in range(40):
+    for _ in range(72):
         await way.begin(ming, PULL, 1)
 
     async def hang() -> Result:
         await asyncio.sleep(60)
         raise AssertionError
 
-    way.there.answers.extend([hang] * 32)
-    assert await way.lane.go_on(way.bank.clock.now()) == 32
+    way.there.answers.extend([hang] * 64)
+    assert await way.lane.go_on(way.bank.clock.now()) == 64
     way.there.answers.extend([SETTLED] * 8)
     later = 0
     while taken := await way.lane.go_on(way.bank.clock.now()):
@@ -254,6 +254,16 @@ async def test_a_bank_that_hangs(way: Way, ming: Principal) -> None:
     await way.lane.finish()
     assert later == 8
     assert await way.bank.balance(ming) == 108
+
+
+async def test_an_answer_that_cannot_be_written(way: Way, ming: Principal) -> None:
+    """Keeps back none of those that came with it, and is asked for again."""
+    odd, fine = await way.begin(ming, PUSH, 10), await way.begin(ming, PULL, 20)
+    await way.go_on(declined("a word that no bank says"), SETTLED)
+    assert [await way.told(ming, each) for each in (odd, fine)] == [Status.pending, Status.completed]
+    await way.go_on(SETTLED, after_s=4)
+    assert await way.told(ming, odd) == Status.completed
+    assert await way.bank.balance(ming) == 110
 
 
 async def test_what_a_bank_wants(way: Way, ming: Principal) -> None:

@@ -788,6 +788,21 @@ ALTER TABLE transits.bank_accounts ADD CONSTRAINT bank_accounts_tenant_id_fkey F
 GRANT SELECT,INSERT ON TABLE transits.bank_accounts TO unbusy_app;
 GRANT UPDATE(removed_at) ON TABLE transits.bank_accounts TO unbusy_app;
 
+CREATE TABLE transits.limits (
+    tenant_id integer NOT NULL,
+    direction text NOT NULL,
+    asset text NOT NULL,
+    per_transit bigint NOT NULL,
+    per_day bigint NOT NULL,
+    per_month bigint NOT NULL,
+    CONSTRAINT direction_is_known CHECK ((direction = ANY (ARRAY['pull'::text, 'push'::text]))),
+    CONSTRAINT limits_are_positive CHECK ((LEAST(per_transit, per_day, per_month) > 0))
+);
+COMMENT ON TABLE transits.limits IS 'A tenant''s own limits for top-ups (pull) or payouts (push) of an asset, in minor units. Where there is no row, the settings decide.';
+ALTER TABLE transits.limits ADD CONSTRAINT limits_pkey PRIMARY KEY (tenant_id, direction, asset);
+ALTER TABLE transits.limits ADD CONSTRAINT limits_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT ON TABLE transits.limits TO unbusy_app;
+
 CREATE TABLE transits.transits (
     id uuid NOT NULL,
     tenant_id integer NOT NULL,
@@ -835,6 +850,7 @@ ALTER TABLE transits.transits ADD CONSTRAINT transits_pkey PRIMARY KEY (id);
 CREATE INDEX transits_a_bank_settled ON transits.transits USING btree (bank, updated_at) WHERE (status = ANY (ARRAY['completed'::text, 'reversed'::text]));
 CREATE INDEX transits_of_a_person ON transits.transits USING btree (person_id, direction, id);
 CREATE INDEX transits_that_are_due ON transits.transits USING btree (bank, due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX transits_that_count ON transits.transits USING btree (person_id, direction, asset, created_at) INCLUDE (amount) WHERE (status <> ALL (ARRAY['declined'::text, 'reversed'::text]));
 ALTER TABLE transits.transits ADD CONSTRAINT transits_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
 GRANT SELECT,INSERT ON TABLE transits.transits TO unbusy_app;
 GRANT UPDATE(status) ON TABLE transits.transits TO unbusy_app;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID, uuid5
@@ -15,6 +15,7 @@ from schwifty.exceptions import SchwiftyException
 from unbusy.banks import Direction, ExternalAccount, Instruction, Result, State
 from unbusy.errors import Invalid
 from unbusy.ledger import Kind, NewAccount, Refusal, Transfer
+from unbusy.payments import Told
 from unbusy.reasons import Reason
 
 # Makes a system account's id from what it is for, so that every process finds the same one.
@@ -43,6 +44,10 @@ class Status(StrEnum):
     completed = "completed"
     declined = "declined"
     reversed = "reversed"
+
+
+# What people are told: that one has begun, and whenever it stands elsewhere.
+KINDS = tuple(f"{name}.{status}" for name in NAMES.values() for status in Status)
 
 
 class BankAccount(msgspec.Struct, frozen=True):
@@ -94,6 +99,12 @@ class Transit(msgspec.Struct, frozen=True):
         return self.status not in {Status.pending, Status.unknown}
 
     @property
+    def event(self) -> Told:
+        """That it stands where it does now."""
+        kind = f"{NAMES[self.direction]}.{self.status}"
+        return Told(self.person_id, self.tenant_id, kind, self.id, self.updated_at)
+
+    @property
     def reference(self) -> str:
         """What the bank knows it by."""
         return self.id.hex
@@ -113,6 +124,12 @@ def read_iban(text: str) -> str:
         return IBAN(text).compact
     except SchwiftyException as error:
         raise Invalid(f"this is not an IBAN: {error}", field="iban") from None
+
+
+def beginnings(now: datetime) -> tuple[datetime, datetime]:
+    """When the day and the month (UTC) of a time began, for limits."""
+    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day, day.replace(day=1)
 
 
 def wallet(transit: Transit, new_id: UUID) -> NewAccount:

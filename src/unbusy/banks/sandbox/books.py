@@ -71,7 +71,7 @@ class Books:
         sql.put_account(self._db, Account(opened.iban, opened.asset, opened.name, opened.balance, int(opened.is_open)))
 
     def entries(self, ours: str, asset: str, since: float, until: float) -> tuple[int, list[Entry]]:
-        """What was booked on an account of the client's in a time, and its balance before; after what has fallen due."""
+        """What was booked on an account of the client's in a time, and its balance before it."""
         self._settle_due()
         found = sql.entries(self._db, ours, asset, since, until)
         before = found[0].balance - found[0].amount if found else sql.last_balance(self._db, ours, asset, until)
