@@ -58,6 +58,8 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     polls = payments.Polls(clock)
 
     names = banks.names(settings)
+    bank_names = transits.BankNames(names)
+    moves = transits.Transits(db, reads, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed)
     gatekeeper = _gatekeeper(settings, secret, clock, persons, pay, reads)
 
     async def is_ready() -> None:
@@ -75,15 +77,15 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             persons,
             pay,
             payments.Requests(db, reads, pay, clock=clock, ids=ids, settings=settings),
-            payments.Events(reads, views),
+            payments.Events(reads, views, transits.subjects(moves, bank_names)),
             views,
             pay.promises,
             polls,
             batches.Batches(db, reads, persons, pay, clock=clock, ids=ids),
             purse,
             transits.BankAccounts(db, reads, names, clock=clock, ids=ids),
-            transits.Transits(db, reads, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed),
-            transits.BankNames(names),
+            moves,
+            bank_names,
             banks.Banks(reads, names, clock=clock),
         ),
         probes={"database": is_ready},

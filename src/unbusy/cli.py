@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from unbusy.db.embedded import Server
     from unbusy.drill import Result
     from unbusy.findings import Finding
+    from unbusy.statements import FileResult
 
 # Where prometheus-client keeps what several processes count; it looks when it is first imported.
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -50,7 +51,7 @@ bench = app.command(cyclopts.App(name="bench", help="How fast it is on this mach
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-Figures = TypeVar("Figures", bound="Struct")
+Figures = TypeVar("Figures")
 
 Data = Annotated[str | None, Parameter(help="Directory of the embedded database.")]
 Port = Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")]
@@ -199,6 +200,33 @@ def check(*, data: Data = None, json: Json = False) -> None:
 
 
 @app.command
+def reconcile(
+    *files: Annotated[Path, Parameter(help="What the bank sent: camt.053, camt.054, MT940 or CSV; oldest first.")],
+    bank: Annotated[str, Parameter(help="Its id in the file of banks.")],
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Take in a bank's statements, explain each line by ours, and say what does not fit.
+
+    Ends with 1 when a break is open, with 2 when a file was refused: then nothing of that file was written.
+    """
+    settings = all_settings.load(flags={"data": data})
+
+    from unbusy import statements
+    from unbusy.db.locate import located
+
+    if not files:
+        raise SetupError("name at least one file")
+    with located(settings) as url:
+        results = _with_progress(lambda tell: asyncio.run(_reconcile(settings, url, bank, files, tell)))
+    if json:
+        _show_json(results)
+    else:
+        statements.show(out, results)
+    sys.exit(statements.status(results))
+
+
+@app.command
 def demo(
     *, data: Data = None, seed: Annotated[int, Parameter(help="The same seed makes the same people and history.")] = 1
 ) -> None:
@@ -344,13 +372,14 @@ def _database_of_its_own(settings: Settings) -> Generator[tuple[str, Server | No
 async def _check(url: str) -> list[Finding]:
     import asyncpg
 
-    from unbusy import ledger, payments, people, transits
+    from unbusy import ledger, payments, people, statements, transits
     from unbusy.db.migrate import require_current
 
     await require_current(url)
     connection = await asyncpg.connect(url, server_settings={"application_name": "unbusy-check"})
     try:
-        return [finding for room in (ledger, people, payments, transits) for finding in await room.check(connection)]
+        rooms = (ledger, people, payments, transits, statements)
+        return [finding for room in rooms for finding in await room.check(connection)]
     finally:
         await connection.close()
 
@@ -413,6 +442,29 @@ async def _credit(settings: Settings, url: str, handle: str, amount: str, asset:
         return await db.run(work)
     except ValueError as error:
         raise SetupError(str(error)) from None
+    finally:
+        await db.close()
+
+
+async def _reconcile(
+    settings: Settings, url: str, bank: str, files: Sequence[Path], tell: Callable[[str, float], None]
+) -> list[FileResult]:
+    from unbusy import banks
+    from unbusy.clock import SystemClock
+    from unbusy.db import Database
+    from unbusy.db.migrate import require_current
+    from unbusy.ids import Ids
+    from unbusy.statements import Statements, reconcile
+
+    account = banks.accounts(settings).get(bank)
+    if account is None:
+        raise SetupError(f"there is no bank {bank!r} in the file that the setting banks names")
+    await require_current(url)
+    clock = SystemClock()
+    db = await Database.open(url, size=1)
+    try:
+        statements = Statements(db, bank, account.iban, _TENANT, clock=clock, ids=Ids(clock))
+        return await reconcile(statements, files, tell)
     finally:
         await db.close()
 

@@ -109,6 +109,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     limit_per_month: Annotated[int, Meta(ge=1, le=_MOST_UNITS, description="Most one payer pays in a month (UTC).")] = (
         50_000
     )
+    limit_per_topup: Annotated[int, Meta(ge=1, le=_MOST_UNITS, description="Most one top-up moves.")] = 5_000
+    limit_topups_per_day: Annotated[
+        int, Meta(ge=1, le=_MOST_UNITS, description="Most one person tops up in a day (UTC).")
+    ] = 10_000
+    limit_topups_per_month: Annotated[
+        int, Meta(ge=1, le=_MOST_UNITS, description="Most one person tops up in a month (UTC).")
+    ] = 50_000
+    limit_per_payout: Annotated[int, Meta(ge=1, le=_MOST_UNITS, description="Most one payout moves.")] = 5_000
+    limit_payouts_per_day: Annotated[
+        int, Meta(ge=1, le=_MOST_UNITS, description="Most one person is paid out in a day (UTC).")
+    ] = 10_000
+    limit_payouts_per_month: Annotated[
+        int, Meta(ge=1, le=_MOST_UNITS, description="Most one person is paid out in a month (UTC).")
+    ] = 50_000
     bank_call_s: Annotated[
         int, Meta(ge=1, le=60, description="Seconds after which a bank has not answered; then it is asked again.")
     ] = 15

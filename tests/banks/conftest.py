@@ -1,4 +1,4 @@
-"""One sandbox bank for all tests; each test leaves it mended."""
+"""One sandbox bank for all tests, spoken to in every dialect; each test leaves it mended."""
 
 from __future__ import annotations
 
@@ -24,17 +24,23 @@ def sandbox(running: Sandbox) -> Generator[Sandbox]:
     running.mend()
 
 
+@pytest.fixture(params=["sandbox", "partner"], ids=["openbanking", "iso20022"])
+def bank(request: pytest.FixtureRequest) -> str:
+    """The roster's name for the bank, which decides what is spoken to it."""
+    return request.param
+
+
 @pytest.fixture
-async def connector(sandbox: Sandbox) -> AsyncGenerator[Connector]:
+async def connector(sandbox: Sandbox, bank: str) -> AsyncGenerator[Connector]:
     """The connector under test, patient enough for any machine."""
-    made = sandbox.connector()
+    made = sandbox.connector(bank)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def hasty(sandbox: Sandbox) -> AsyncGenerator[Connector]:
+async def hasty(sandbox: Sandbox, bank: str) -> AsyncGenerator[Connector]:
     """The same, for banks that do not answer: it gives up after a quarter of a second."""
-    made = sandbox.connector(timeout_s=0.25)
+    made = sandbox.connector(bank, timeout_s=0.25)
     yield made
     await made.close()

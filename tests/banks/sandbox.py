@@ -62,12 +62,13 @@ class Sandbox:
         """Settings that know this bank, and wait for it so long."""
         home = self._data / "sandbox-bank"
         banks = home / f"banks-{timeout_s}.toml"
-        banks.write_text(f"{(home / 'banks.toml').read_text()}timeout_s = {timeout_s}\n")
+        banks.write_text((home / "banks.toml").read_text().replace("account =", f"timeout_s = {timeout_s}\naccount ="))
         return Settings(banks=str(banks))
 
-    def connector(self, *, timeout_s: float = 30.0) -> Connector:
+    def connector(self, bank: str = "sandbox", *, timeout_s: float = 30.0) -> Connector:
+        """What speaks to it as the roster's `bank`, in that one's dialect."""
         clock = SystemClock()
-        return connect(self.settings(timeout_s=timeout_s), clock=clock, ids=Ids(clock))["sandbox"]
+        return connect(self.settings(timeout_s=timeout_s), clock=clock, ids=Ids(clock))[bank]
 
     def break_with(self, **fault: Any) -> None:
         """From now on this goes wrong."""

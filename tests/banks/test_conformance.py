@@ -16,6 +16,16 @@ both = pytest.mark.parametrize("direction", list(Direction))
 # What a connector makes of a fault is the same code both ways: the second way is for the long tests.
 either = pytest.mark.parametrize("direction", [Direction.push, pytest.param(Direction.pull, marks=pytest.mark.long)])
 
+# Not every dialect has every step: what cannot be called cannot go wrong.
+STEPS = {"sandbox": {"token", "consent", "send", "enquire", "withdraw"}, "partner": {"send", "enquire"}}
+
+
+def at(*operations: str) -> pytest.MarkDecorator:
+    """With each bank, at each of these steps that its dialect has."""
+    steps = [(bank, operation) for bank, known in STEPS.items() for operation in operations if operation in known]
+    return pytest.mark.parametrize(("bank", "operation"), steps, indirect=["bank"])
+
+
 # What a fault lets the connector know for certain, and what an enquiry brings to light.
 ACCEPTED_THEN = {Kind.pending: State.settled, Kind.pending_declined: State.declined}
 NOT_TAKEN = {Kind.rate_limit, Kind.maintenance, Kind.signed_out}
@@ -84,7 +94,7 @@ async def test_accepted_is_not_the_end(
 
 
 @either
-@pytest.mark.parametrize("operation", ["token", "consent", "send"])
+@at("token", "consent", "send")
 @pytest.mark.parametrize("kind", sorted(NOT_TAKEN))
 async def test_what_was_not_taken_is_certain(
     sandbox: Sandbox, connector: Connector, direction: Direction, operation: str, kind: Kind
@@ -146,7 +156,7 @@ async def test_what_was_said_not_to_be_there_never_comes(
 
 
 @either
-@pytest.mark.parametrize("operation", ["enquire", "withdraw"])
+@at("enquire", "withdraw")
 @pytest.mark.parametrize("kind", sorted(NOT_TAKEN | LOST_BEFORE | LOST_AFTER))
 async def test_an_enquiry_that_fails_says_nothing(
     sandbox: Sandbox, connector: Connector, direction: Direction, operation: str, kind: Kind
@@ -188,6 +198,7 @@ async def test_accounts_decline_by_themselves(sandbox: Sandbox, connector: Conne
     assert (await connector.send(instruction(Direction.push, 1_250, kofi))).reason == "account_closed"
 
 
+@pytest.mark.parametrize("bank", ["sandbox"], indirect=True)
 async def test_a_forgotten_token_is_replaced(sandbox: Sandbox, connector: Connector) -> None:
     """A bank that does not know our token any more is shown a new one, once, and nobody notices."""
     assert (await connector.send(instruction(Direction.pull))).state is State.settled
@@ -195,9 +206,10 @@ async def test_a_forgotten_token_is_replaced(sandbox: Sandbox, connector: Connec
     assert (await connector.send(instruction(Direction.pull))).state is State.settled
 
 
-async def test_many_wait_for_one_token(sandbox: Sandbox, connector: Connector) -> None:
+@at("token")
+async def test_many_wait_for_one_token(sandbox: Sandbox, connector: Connector, operation: str) -> None:
     """A crowd that has no token yet asks for one, not for one each."""
-    sandbox.break_with(kind="error", operation="token", times=2)
+    sandbox.break_with(kind="error", operation=operation, times=2)
     answers = await asyncio.gather(*(connector.send(instruction(Direction.pull)) for _ in range(20)))
     assert {answer.reason for answer in answers} == {"unavailable"}
     answers = await asyncio.gather(*(connector.send(instruction(Direction.pull)) for _ in range(20)))
@@ -215,10 +227,11 @@ def mortal() -> Generator[Sandbox]:
     sandbox.throw_away()
 
 
-async def test_a_bank_that_dies_neither_loses_nor_doubles(mortal: Sandbox) -> None:
+@pytest.mark.parametrize("bank", ["sandbox", pytest.param("partner", marks=pytest.mark.long)], indirect=True)
+async def test_a_bank_that_dies_neither_loses_nor_doubles(mortal: Sandbox, bank: str) -> None:
     """Killed amid forty instructions: while it is down nothing is made up, and afterwards each reference has one
     outcome, which is the one in the bank's books."""
-    connector = mortal.connector()
+    connector = mortal.connector(bank)
     told = [instruction(direction) for direction in Direction for _ in range(20)]
     under_way = [asyncio.create_task(connector.send(one)) for one in told]
     await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,8 @@ import pytest
 from tests.banks.sandbox import instruction
 
 from unbusy.banks import DECLINES, Direction, State, connect, roster
-from unbusy.banks.openbanking import messages
+from unbusy.banks.iso20022 import ISO20022
+from unbusy.banks.openbanking import OpenBanking, messages
 from unbusy.banks.openbanking.messages import Payment
 from unbusy.banks.sandbox import prepare
 from unbusy.clock import SystemClock
@@ -82,8 +83,17 @@ def test_a_roster_is_read(banks: Path) -> None:
     """Each table is a bank; no file is no bank."""
     clock = SystemClock()
     assert list(connect(Settings(), clock=clock, ids=Ids(clock))) == []
-    (entry,) = roster.read(banks)
-    assert (entry.id, entry.name, entry.timeout_s) == ("sandbox", "Sandbox Bank", 5.0)
+    entries = roster.read(banks)
+    assert [(entry.id, entry.table.name, entry.table.timeout_s) for entry in entries] == [
+        ("sandbox", "Sandbox Bank", 5.0),
+        ("partner", "Sandbox Partner Bank", 5.0),
+    ]
+    assert [
+        type(connector) for connector in connect(Settings(banks=str(banks)), clock=clock, ids=Ids(clock)).values()
+    ] == [
+        OpenBanking,
+        ISO20022,
+    ]
     assert banks.stat().st_mode & 0o077 == 0
     assert (banks.parent / "client.pem").stat().st_mode & 0o077 == 0
 
@@ -99,6 +109,10 @@ def test_a_roster_is_read(banks: Path) -> None:
         ('client_id = "unbusy"', ""),
         ('client_id = "unbusy"', 'client_id = "unbusy"\ncolour = "red"'),
         ("name", "name ="),
+        ('dialect = "iso20022"', 'dialect = "esperanto"'),
+        ('dialect = "iso20022"', ""),
+        ("SANDGB2LXXX", "SAND"),
+        ('bic = "UNBUGB2LXXX"', ""),
     ],
 )
 def test_a_wrong_roster_stops_the_start(banks: Path, right: str, wrong: str) -> None:

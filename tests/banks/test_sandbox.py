@@ -10,7 +10,7 @@ import pytest
 from tests.banks.sandbox import ANNA, Sandbox, instruction
 
 from unbusy.banks import Direction, roster
-from unbusy.banks.openbanking import messages
+from unbusy.banks.openbanking import Table, messages
 from unbusy.banks.openbanking.signatures import Signer
 from unbusy.clock import SystemClock
 from unbusy.ids import Ids
@@ -20,11 +20,12 @@ class Developer:
     """Somebody who writes to the bank by hand, as the client it knows."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        (self.entry,) = roster.read(Path(sandbox.settings().banks))
+        entry, _ = roster.read(Path(sandbox.settings().banks))
+        assert isinstance(entry.table, Table)
+        self.table = entry.table
         clock = SystemClock()
-        entry = self.entry
-        self.signer = Signer(entry.client_id, entry.key, entry.bank_key, clock=clock, ids=Ids(clock))
-        self.token = self.ask_for_token(entry.token_url).json()["access_token"]
+        self.signer = Signer(self.table.client_id, entry.keys, clock=clock, ids=Ids(clock))
+        self.token = self.ask_for_token(self.table.token_url).json()["access_token"]
 
     def ask_for_token(self, audience: str, **changed: str) -> httpx.Response:
         form = {
@@ -32,7 +33,7 @@ class Developer:
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_assertion": self.signer.assertion(audience),
         }
-        return httpx.post(self.entry.token_url, data=form | changed)
+        return httpx.post(self.table.token_url, data=form | changed)
 
     def post(self, path: str, body: bytes, **headers: str) -> httpx.Response:
         usual = {
@@ -41,7 +42,7 @@ class Developer:
             "x-idempotency-key": "by-hand",
         }
         sent = usual | {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.post(f"{self.entry.url}{path}", content=body, headers=sent)
+        return httpx.post(f"{self.table.url}{path}", content=body, headers=sent)
 
     def pay(self, amount: int = 1_250, reference: str = "") -> tuple[bytes, httpx.Response]:
         """A push with the consent it needs; gives the message and what the bank says to it."""
@@ -49,9 +50,9 @@ class Developer:
         told = msgspec.structs.replace(told, reference=reference or told.reference)
         key = f"{told.reference}-{amount}"
         asked = self.post(
-            "/domestic-payment-consents", messages.consent(told, self.entry.account), x_idempotency_key=key
+            "/domestic-payment-consents", messages.consent(told, self.table.account), x_idempotency_key=key
         )
-        body = messages.payment(told, self.entry.account, asked.json()["Data"]["ConsentId"])
+        body = messages.payment(told, self.table.account, asked.json()["Data"]["ConsentId"])
         return body, self.post("/domestic-payments", body)
 
 
@@ -101,7 +102,7 @@ def test_a_signature_is_for_one_message(sandbox: Sandbox, developer: Developer) 
 @pytest.mark.parametrize("change", [{"grant_type": "password"}, {"client_assertion": "e30.e30.e30"}], ids=str)
 def test_a_token_is_for_the_client(developer: Developer, change: dict[str, str]) -> None:
     """Another grant, or an assertion that the client did not sign for this bank."""
-    assert developer.ask_for_token(developer.entry.token_url, **change).status_code == 401
+    assert developer.ask_for_token(developer.table.token_url, **change).status_code == 401
     assert developer.ask_for_token("https://another.bank/token").status_code == 401
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from unbusy import ids as shown_ids
-from unbusy import ledger, payments, people, transits, wallets
+from unbusy import ledger, payments, people, statements, transits, wallets
 from unbusy.api import Hub, Principal, Role
 from unbusy.clock import Deadline
 from unbusy.db import Connection, Database
@@ -81,7 +81,12 @@ class Gateway:
         )
         self.requests = payments.Requests(db, reads, self.payments, clock=clock, ids=self.ids, settings=settings)
         self.views = payments.Views(self.persons, self.payments)
-        self.events = payments.Events(reads, self.views)
+        self.transits = transits.Transits(
+            db, reads, self.hub, clock=clock, ids=self.ids, settings=settings, moved=self.wallets.changed
+        )
+        self.events = payments.Events(
+            reads, self.views, transits.subjects(self.transits, transits.BankNames({"scripted": "Scripted Bank"}))
+        )
         self._keys = itertools.count(1)
 
     def key(self) -> str:
@@ -288,6 +293,7 @@ async def findings(url: str) -> list[Finding]:
             *await people.check(connection),
             *await payments.check(connection),
             *await transits.check(connection),
+            *await statements.check(connection),
         ]
     finally:
         await connection.close()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - the Protocol leaves it out

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Never
 
 from prometheus_client import REGISTRY
+from tests.rules import schemas
 from tests.rules.source import ROOT
 
 from unbusy import api, app, cli, settings
@@ -29,6 +30,7 @@ def pages() -> dict[str, str]:
         f"{REFERENCE}/openapi.json": openapi,
         f"{REFERENCE}/metrics.md": metrics,
         f"{REFERENCE}/cli.md": commands,
+        **schemas.pages(),
     }
     reasons = {f"{REFERENCE}/reasons/{name}": text for name, text in api.reasons_markdown().items()}
     return {path: make() for path, make in makers.items()} | reasons

@@ -18,6 +18,7 @@ Rule = Callable[[Source], Iterator[Breach]]
 SQL_HOMES = {
     "src/unbusy/ledger/proofs.py": "what `check` asks; beside the hot path it would hide that",
     "src/unbusy/payments/proofs.py": "what `check` asks, of both rooms at once",
+    "src/unbusy/statements/proofs.py": "what `check` asks, of statements, transits and the ledger",
     "src/unbusy/transits/proofs.py": "what `check` asks, of transits and the ledger",
 }
 

@@ -8,7 +8,7 @@ import pytest
 from tests.rules import documents
 from tests.rules.documents import RULES, Document, Rule, read
 
-from unbusy import payments
+from unbusy import payments, transits
 from unbusy.reasons import Reason
 
 DOCUMENTS = documents.documents()
@@ -78,7 +78,7 @@ def test_every_page_can_be_reached() -> None:
 def test_every_kind_of_event_has_its_line() -> None:
     """The reference names every kind of event, and no other."""
     rows = re.findall(r"^\| `([\w.]+)` \|", read("docs/reference/events.md").text, re.MULTILINE)
-    assert sorted(rows) == sorted(payments.KINDS)
+    assert sorted(rows) == sorted([*payments.KINDS, *transits.KINDS])
 
 
 def test_every_reason_has_its_page() -> None:

@@ -30,6 +30,8 @@ BAD = [
     ("layers", "unbusy/admission/gate.py", "from unbusy import db"),
     ("pure-models", "unbusy/banks/port.py", "import asyncio"),
     ("sandbox-stands-alone", "unbusy/banks/sandbox/bank.py", "from unbusy.banks.openbanking import signatures"),
+    ("sandbox-stands-alone", "unbusy/banks/sandbox/iso20022.py", "from unbusy.banks.iso20022 import messages"),
+    ("sandbox-stands-alone", "unbusy/banks/iso20022/reports.py", "from unbusy.banks.openbanking import messages"),
 ]
 
 

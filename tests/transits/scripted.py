@@ -15,6 +15,7 @@ from unbusy.settings import Settings
 from unbusy.transits import BankAccount, BankAccounts, Lane, Transit, Transits
 
 IBAN = "DE89370400440532013000"
+AN_HOUR = Settings(bank_resolve_s=3_600)
 SETTLED, ACCEPTED, UNKNOWN = (Result(state) for state in (State.settled, State.accepted, State.unknown))
 
 
@@ -52,7 +53,7 @@ class ScriptedBank:
 class Way:
     """The way between the wallets of a bank and a scripted one, with verbs short enough for a story."""
 
-    def __init__(self, bank: Bank, gateway: Gateway) -> None:
+    def __init__(self, bank: Bank, gateway: Gateway, settings: Settings = AN_HOUR) -> None:
         self.bank = bank
         self.there = ScriptedBank()
         self._gateway = gateway
@@ -64,7 +65,7 @@ class Way:
             gateway.hub,
             clock=clock,
             ids=ids,
-            settings=Settings(bank_resolve_s=3_600),
+            settings=settings,
             moved=gateway.wallets.changed,
         )
         self.lane = self.new_lane()

@@ -68,16 +68,12 @@ _LONGEST_SAMPLE_S: Final = 1.0
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What happened in the last `seconds`, in cost units; `queueing_s` is the mean wait, loop lag included.
-
-    `is_held_back` when less was let in than the limit says: what was completed then proves nothing.
-    """
+    """What happened in the last `seconds`, in cost units; `queueing_s` is the mean wait, loop lag included."""
 
     seconds: float
     completed: float
     offered: float
     queueing_s: float
-    is_held_back: bool = False
 
 
 class Capacity(msgspec.Struct, frozen=True):
@@ -110,14 +106,14 @@ def follow(capacity: Capacity, sample: Sample, target_s: float = TARGET_S) -> Ca
     is_over = excess_s > 0 and not _is_idle(capacity, sample)
     binds = sample.offered >= _BINDS * capacity.limit * sample.seconds
     calm_s = _calmed(capacity.calm_s, sample.queueing_s / may_queue_s, seconds, binds=binds)
-    good = _learned(capacity, sample.completed / sample.seconds, seconds, is_over=is_over and not sample.is_held_back)
+    good = _learned(capacity, sample.completed / sample.seconds, seconds, is_over=is_over)
     if is_over:
         limit = good * (1 - excess_s / _DRAIN_S)
     else:
         limit = good * (1 - (_GROWTH + _CALM_GROWTH * calm_s) * excess_s / may_queue_s)
         if not binds:
-            # That so little queues is no news about more than was asked for.
-            limit = max(good, min(limit, capacity.limit))
+            # That so little queues is no news about more than was asked for, and old news does not keep.
+            limit = max(good, min(limit, _averaged(capacity.limit, good, seconds / _LEARN_S)))
     return Capacity(min(max(limit, LEAST), MOST), min(max(good, LEAST), MOST), rest_s, calm_s)
 
 

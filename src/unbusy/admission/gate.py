@@ -37,14 +37,6 @@ _CREDIT_S: Final = 0.1
 _BURST_S: Final = 0.03
 _FEW: Final = 4.0
 _DEMAND_WEIGHT: Final = 0.2
-# Requests may wait so long to be looked at before those who are let in make room for those who are not; of what
-# is good so much is left then. That is the part of what could be done that is declared as capacity.
-_DOOR_S: Final = 0.01
-_DECLARED: Final = 0.55
-# A crowd that takes less than this part of that room holds nobody back.
-_LITTLE: Final = 0.1
-# And is forgotten by so much from tick to tick.
-_KEPT: Final = 0.9
 # A gateway has too many when so many times its part ask it, over this time.
 _TOO_MANY: Final = 1.2
 _COMPARED_S: Final = 0.5
@@ -143,8 +135,6 @@ class Gate:
         # What can be read of that: reads have connections of their own, and wait for each other there.
         self._reading = Capacity()
         self._looked = 0.0
-        # Which part of the room that saying no may take is asked for.
-        self._crowding = 0.0
         self.tallies = tuple(Tally() for _ in CLASSES)
         self.tickets_refused = 0
         """Tickets that were forged, expired, used, somebody else's or of another class."""
@@ -152,7 +142,6 @@ class Gate:
         """Whether more ask this gateway than the others: whom it turns away had better connect anew."""
         self._asked = 0.0
         self._asked_before = 0
-        self._admitted_before = [0] * len(CLASSES)
         self._offered_before = [0] * len(CLASSES)
         self._completed = self._queueing_s = 0.0
         self._finished = 0
@@ -354,12 +343,13 @@ class Gate:
                 read += cost
         mean = self._queueing_s / self._finished if self._finished else 0.0
         target_s = self._options.target_s
-        # The oldest says something only when it is left behind: then nothing is finished that could tell.
-        waited = waits.payment if waits.payment > mean + target_s else mean
-        sample = Sample(passed, self._completed, offered, waited + waits.loop, self._crowding > _LITTLE)
+        # The oldest says something only when it is left behind: then nothing is finished that could tell. At the
+        # door, too: saying no is work, and takes its part of what can be done.
+        oldest = max(waits.payment, waits.door)
+        waited = oldest if oldest > mean + target_s else mean
+        sample = Sample(passed, self._completed, offered, waited + waits.loop)
         self.capacity = capacities.follow(self.capacity, sample, target_s)
         self._reading = capacities.follow(self._reading, Sample(passed, self._looked, read, waits.read), target_s)
-        self._crowding = max(min(1.0, waits.door / _DOOR_S), self._crowding * _KEPT)
         self._completed = self._looked = self._queueing_s = 0.0
         self._finished = 0
         self._shared.own.good = self.capacity.good
@@ -375,10 +365,8 @@ class Gate:
 
     def _divide(self, now: float) -> None:
         demands = [queue.demand for queue in self._queues]
-        limit, good = self.capacity.limit, self.capacity.good
-        limit -= self._crowding * max(0.0, limit - _DECLARED * good)
         # What settles comes first and unasked; the others share the rest.
-        left = max(capacities.LEAST, limit - demands[Class.settle])
+        left = max(capacities.LEAST, self.capacity.limit - demands[Class.settle])
         demands[Class.settle] = 0.0
         room = self._reading.limit
         for klass, reach in zip(CLASSES, reaches(left, demands, self._options.floors), strict=True):

@@ -21,6 +21,7 @@ from unbusy.banks.port import Instruction as Instruction
 from unbusy.banks.port import Result as Result
 from unbusy.banks.port import State as State
 from unbusy.banks.service import Banks as Banks
+from unbusy.banks.service import accounts as accounts
 from unbusy.banks.service import connect as connect
 from unbusy.banks.service import limits as limits
 from unbusy.banks.service import names as names

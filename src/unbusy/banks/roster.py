@@ -1,6 +1,6 @@
 """Which banks there are and how each is reached: the file that the setting `banks` names.
 
-One table a bank, its id the table's name:
+One table a bank, its id the table's name; `dialect` says what it speaks, and with that what else the table says:
 
     [sandbox]
     name = "Sandbox Bank"
@@ -11,83 +11,72 @@ One table a bank, its id the table's name:
     bank_key = "bank.public.pem"         # the bank's, to know its signature by
     account = { iban = "GB33BUKB20201555555555", name = "unbusy" }
     calls_per_s = 20                     # what the bank allows; without it there is no limit
+
+    [partner]
+    dialect = "iso20022"
+    name = "Partner Bank"
+    url = "https://messages.bank.example/iso20022"
+    bic = "UNBUGB2LXXX"                  # ours
+    bank_bic = "SANDGB2LXXX"
+    key = "client.pem"
+    bank_key = "bank.public.pem"
+    account = { iban = "GB94BARC10201530093459", name = "unbusy" }
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
-from msgspec import Meta
 
-from unbusy.banks.port import ExternalAccount
+from unbusy.banks import iso20022, openbanking
+from unbusy.banks.tables import Keys
 from unbusy.errors import SetupError
 
 _ID = r"[a-z][a-z0-9-]{0,31}"
-# Money is not talked about where others can listen, but for talks within this machine.
-_URL = r"^(https://|http://(127\.0\.0\.1|localhost)(:|/|$))"
-
-_Text = Annotated[str, Meta(min_length=1)]
-_Url = Annotated[str, Meta(pattern=_URL)]
-
-
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: _Text
-    url: _Url
-    token_url: _Url
-    client_id: _Text
-    key: _Text
-    bank_key: _Text
-    account: ExternalAccount
-    # 99 % of banks' answers come within one second; whoever waits at a screen gives up at five.
-    timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
-    calls_per_s: Annotated[float, Meta(ge=0.1, le=100_000)] | None = None
+_USUAL = "openbanking"
+_DIALECTS: Mapping[str, type[openbanking.Table | iso20022.Table]] = MappingProxyType(
+    {_USUAL: openbanking.Table, "iso20022": iso20022.Table}
+)
 
 
 class Entry(NamedTuple):
-    """One bank. `account` is our own there; `timeout_s` is how long a call may take,
-    `calls_per_s` how many the bank allows."""
+    """One bank: what its table says, and the keys that it names."""
 
     id: str
-    name: str
-    url: str
-    token_url: str
-    client_id: str
-    key: RSAKey
-    bank_key: RSAKey
-    account: ExternalAccount
-    timeout_s: float
-    calls_per_s: float | None
+    table: openbanking.Table | iso20022.Table
+    keys: Keys
 
 
 def read(path: Path) -> Sequence[Entry]:
     """The banks of a file, in its order. Raises SetupError with what is wrong with it."""
+
+    # Banks may share a key, and reading one takes long: once each.
+    @cache
+    def key(name: str) -> RSAKey:
+        return RSAKey.import_key((path.parent / name).read_bytes())
+
     try:
-        tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, _Table])
-        return [_entry(id, table, path.parent) for id, table in tables.items()]
+        tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+        return [_entry(id, table, key) for id, table in tables.items()]
     except OSError as error:
         raise SetupError(f"cannot read {error.filename}: {error.strerror}") from None
     except (msgspec.DecodeError, JoseError, ValueError) as error:
         raise SetupError(f"wrong banks in {path}: {error}") from None
 
 
-def _entry(id: str, table: _Table, directory: Path) -> Entry:
+def _entry(id: str, fields: dict[str, Any], key: Callable[[str], RSAKey]) -> Entry:
     if not re.fullmatch(_ID, id):
         raise ValueError(f"{id!r} is no id of a bank; it must be small letters, digits and dashes")
-    return Entry(
-        id=id,
-        name=table.name,
-        url=table.url.rstrip("/"),
-        token_url=table.token_url,
-        client_id=table.client_id,
-        key=RSAKey.import_key((directory / table.key).read_bytes()),
-        bank_key=RSAKey.import_key((directory / table.bank_key).read_bytes()),
-        account=table.account,
-        timeout_s=table.timeout_s,
-        calls_per_s=table.calls_per_s,
-    )
+    dialect = fields.pop("dialect", _USUAL)
+    if dialect not in _DIALECTS:
+        raise ValueError(f"no bank speaks {dialect!r}; `dialect` is one of {', '.join(_DIALECTS)}")
+    table = msgspec.convert(fields, _DIALECTS[dialect])
+    return Entry(id, table, Keys(ours=key(table.key), bank=key(table.bank_key)))

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from unbusy.banks import roster, sql
-from unbusy.banks.openbanking import OpenBanking
-from unbusy.banks.port import Connector
+from unbusy.banks import iso20022, openbanking, roster, sql
+from unbusy.banks.port import Connector, ExternalAccount
 from unbusy.banks.sql import Told
 from unbusy.clock import Clock
 from unbusy.db import Database
@@ -47,17 +46,30 @@ def connect(settings: Settings, *, clock: Clock, ids: Ids) -> Mapping[str, Conne
 
     Nothing is called yet. Raises SetupError when the file of banks is wrong.
     """
-    return {entry.id: OpenBanking(entry, clock=clock, ids=ids) for entry in _entries(settings)}
+    return {entry.id: _connector(entry, clock=clock, ids=ids) for entry in _entries(settings)}
 
 
 def names(settings: Settings) -> Mapping[str, str]:
     """What customers call each bank of the settings, by its id. Raises as `connect` does."""
-    return {entry.id: entry.name for entry in _entries(settings)}
+    return {entry.id: entry.table.name for entry in _entries(settings)}
+
+
+def _connector(entry: roster.Entry, *, clock: Clock, ids: Ids) -> Connector:
+    match entry.table:
+        case openbanking.Table() as table:
+            return openbanking.OpenBanking(entry.id, table, entry.keys, clock=clock, ids=ids)
+        case iso20022.Table() as table:
+            return iso20022.ISO20022(entry.id, table, entry.keys, clock=clock, ids=ids)
+
+
+def accounts(settings: Settings) -> Mapping[str, ExternalAccount]:
+    """The operator's own account at each bank of the settings, by the bank's id. Raises as `connect` does."""
+    return {entry.id: entry.table.account for entry in _entries(settings)}
 
 
 def limits(settings: Settings) -> Mapping[str, float]:
     """How many calls a second each bank that has a limit allows, by its id. Raises as `connect` does."""
-    return {entry.id: entry.calls_per_s for entry in _entries(settings) if entry.calls_per_s}
+    return {entry.id: limit for entry in _entries(settings) if (limit := entry.table.calls_per_s)}
 
 
 def _entries(settings: Settings) -> Sequence[roster.Entry]:

@@ -650,6 +650,136 @@ COMMENT ON TABLE public.unbusy_migrations IS 'Which migrations were applied, and
 ALTER TABLE public.unbusy_migrations ADD CONSTRAINT unbusy_migrations_pkey PRIMARY KEY (version);
 
 
+-- statements --------------------------------------------------------------------------------------
+
+CREATE SCHEMA statements;
+COMMENT ON SCHEMA statements IS 'Banks'' statements, the lines of them, and how each is explained.';
+GRANT USAGE ON SCHEMA statements TO unbusy_app;
+
+CREATE TABLE statements.accounts (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    bank text NOT NULL,
+    asset text NOT NULL,
+    suspense_id uuid NOT NULL
+);
+COMMENT ON TABLE statements.accounts IS 'The operator''s accounts at banks that statements came of. The id is that of the nostro in the ledger. Whoever takes a statement in holds the row locked.';
+ALTER TABLE statements.accounts ADD CONSTRAINT a_bank_has_one_account_of_an_asset UNIQUE (tenant_id, bank, asset);
+ALTER TABLE statements.accounts ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+ALTER TABLE statements.accounts ADD CONSTRAINT accounts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE statements.accounts TO unbusy_app;
+GRANT UPDATE(suspense_id) ON TABLE statements.accounts TO unbusy_app;
+
+CREATE TABLE statements.cases (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    account_id uuid NOT NULL,
+    kind text NOT NULL,
+    line_id uuid,
+    transit_id uuid,
+    parked bytea,
+    amount bigint NOT NULL,
+    explanation text NOT NULL,
+    opened_at timestamptz NOT NULL,
+    resolved_at timestamptz,
+    resolution text,
+    CONSTRAINT a_case_is_about_something CHECK ((COALESCE((line_id)::text, (transit_id)::text, (parked)::text) IS NOT NULL)),
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['unknown_line'::text, 'amount_differs'::text, 'duplicate'::text, 'returned'::text, 'declined_here'::text, 'reversed_here'::text, 'not_final_here'::text, 'missing_line'::text, 'gap'::text, 'broken_sum'::text]))),
+    CONSTRAINT resolved_after_it_was_opened CHECK ((resolved_at >= opened_at)),
+    CONSTRAINT resolved_says_how CHECK (((resolved_at IS NULL) = (resolution IS NULL)))
+);
+COMMENT ON TABLE statements.cases IS 'Breaks: what a bank says and we do not, or the other way round. Open until a later statement explains it.';
+COMMENT ON COLUMN statements.cases.parked IS 'Which statement was parked: what it shares with a mended copy of itself.';
+ALTER TABLE statements.cases ADD CONSTRAINT cases_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX a_line_has_one_open_case ON statements.cases USING btree (line_id) WHERE (resolved_at IS NULL);
+CREATE UNIQUE INDEX a_statement_is_parked_once ON statements.cases USING btree (account_id, parked) WHERE (resolved_at IS NULL);
+CREATE UNIQUE INDEX a_transit_is_missed_once ON statements.cases USING btree (transit_id) WHERE ((resolved_at IS NULL) AND (kind = 'missing_line'::text));
+CREATE INDEX cases_of_a_line ON statements.cases USING btree (line_id);
+CREATE INDEX cases_of_an_account ON statements.cases USING btree (account_id);
+ALTER TABLE statements.cases ADD CONSTRAINT cases_account_id_fkey FOREIGN KEY (account_id) REFERENCES statements.accounts(id);
+ALTER TABLE statements.cases ADD CONSTRAINT cases_line_id_fkey FOREIGN KEY (line_id) REFERENCES statements.lines(id);
+ALTER TABLE statements.cases ADD CONSTRAINT cases_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE statements.cases TO unbusy_app;
+GRANT UPDATE(resolved_at) ON TABLE statements.cases TO unbusy_app;
+GRANT UPDATE(resolution) ON TABLE statements.cases TO unbusy_app;
+
+CREATE TABLE statements.lines (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    account_id uuid NOT NULL,
+    statement_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    amount bigint NOT NULL,
+    booked_on date NOT NULL,
+    reference text NOT NULL,
+    bank_reference text NOT NULL,
+    iban text NOT NULL,
+    name text NOT NULL,
+    text text NOT NULL,
+    state text NOT NULL,
+    CONSTRAINT a_line_moves_something CHECK (((amount <> 0) AND (abs(amount) <= '1000000000000000000'::bigint))),
+    CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['told'::text, 'matched'::text, 'booked'::text, 'held'::text])))
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE statements.lines IS 'What a bank booked; above zero came in. Matched to ours; or booked to suspense; or held, because ours is not final yet; or only told by a notification, whose statement will decide.';
+ALTER TABLE statements.lines ADD CONSTRAINT a_line_stands_in_one_place UNIQUE (statement_id, "position");
+ALTER TABLE statements.lines ADD CONSTRAINT lines_pkey PRIMARY KEY (id);
+CREATE INDEX lines_of_an_account ON statements.lines USING btree (account_id);
+CREATE INDEX lines_that_are_open ON statements.lines USING btree (account_id) WHERE (state = ANY (ARRAY['booked'::text, 'held'::text]));
+ALTER TABLE statements.lines ADD CONSTRAINT lines_account_id_fkey FOREIGN KEY (account_id) REFERENCES statements.accounts(id);
+ALTER TABLE statements.lines ADD CONSTRAINT lines_statement_id_fkey FOREIGN KEY (statement_id) REFERENCES statements.statements(id);
+ALTER TABLE statements.lines ADD CONSTRAINT lines_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE statements.lines TO unbusy_app;
+GRANT UPDATE(state) ON TABLE statements.lines TO unbusy_app;
+
+CREATE TABLE statements.matches (
+    transit_id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    line_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    by text NOT NULL,
+    explanation text NOT NULL,
+    matched_at timestamptz NOT NULL,
+    CONSTRAINT by_is_known CHECK ((by = ANY (ARRAY['reference'::text, 'counterparty'::text, 'sum'::text, 'similar'::text])))
+);
+COMMENT ON TABLE statements.matches IS 'Which of our top-ups and payouts a line is, and why we think so. A line may be several of them at once.';
+ALTER TABLE statements.matches ADD CONSTRAINT a_transit_is_matched_once PRIMARY KEY (transit_id);
+CREATE INDEX matches_of_a_line ON statements.matches USING btree (line_id);
+ALTER TABLE statements.matches ADD CONSTRAINT matches_line_id_fkey FOREIGN KEY (line_id) REFERENCES statements.lines(id);
+ALTER TABLE statements.matches ADD CONSTRAINT matches_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE statements.matches TO unbusy_app;
+GRANT UPDATE(line_id) ON TABLE statements.matches TO unbusy_app;
+GRANT UPDATE(by) ON TABLE statements.matches TO unbusy_app;
+GRANT UPDATE(explanation) ON TABLE statements.matches TO unbusy_app;
+GRANT UPDATE(matched_at) ON TABLE statements.matches TO unbusy_app;
+
+CREATE TABLE statements.statements (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    account_id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    number integer,
+    page integer NOT NULL,
+    opening bigint,
+    closing bigint,
+    until timestamptz NOT NULL,
+    digest bytea NOT NULL,
+    lines integer NOT NULL,
+    taken_at timestamptz NOT NULL,
+    place bigint NOT NULL,
+    CONSTRAINT a_statement_tells_its_balances CHECK (((kind = 'statement'::text) = ((opening IS NOT NULL) AND (closing IS NOT NULL)))),
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['statement'::text, 'notification'::text])))
+);
+COMMENT ON TABLE statements.statements IS 'What was taken in: a statement, whose opening balance is the closing one of the one before it (`place`), or a notification, which has no balances. What was parked is a case and not here.';
+ALTER TABLE statements.statements ADD CONSTRAINT a_statement_is_taken_once UNIQUE (account_id, digest);
+ALTER TABLE statements.statements ADD CONSTRAINT statements_pkey PRIMARY KEY (id);
+ALTER TABLE statements.statements ADD CONSTRAINT statements_stand_in_a_row UNIQUE (account_id, place);
+ALTER TABLE statements.statements ADD CONSTRAINT statements_account_id_fkey FOREIGN KEY (account_id) REFERENCES statements.accounts(id);
+ALTER TABLE statements.statements ADD CONSTRAINT statements_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE statements.statements TO unbusy_app;
+
+
 -- tenants -----------------------------------------------------------------------------------------
 
 CREATE SCHEMA tenants;
@@ -693,6 +823,21 @@ CREATE UNIQUE INDEX a_person_links_an_account_once ON transits.bank_accounts USI
 ALTER TABLE transits.bank_accounts ADD CONSTRAINT bank_accounts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
 GRANT SELECT,INSERT ON TABLE transits.bank_accounts TO unbusy_app;
 GRANT UPDATE(removed_at) ON TABLE transits.bank_accounts TO unbusy_app;
+
+CREATE TABLE transits.limits (
+    tenant_id integer NOT NULL,
+    direction text NOT NULL,
+    asset text NOT NULL,
+    per_transit bigint NOT NULL,
+    per_day bigint NOT NULL,
+    per_month bigint NOT NULL,
+    CONSTRAINT direction_is_known CHECK ((direction = ANY (ARRAY['pull'::text, 'push'::text]))),
+    CONSTRAINT limits_are_positive CHECK ((LEAST(per_transit, per_day, per_month) > 0))
+);
+COMMENT ON TABLE transits.limits IS 'A tenant''s own limits for top-ups (pull) or payouts (push) of an asset, in minor units. Where there is no row, the settings decide.';
+ALTER TABLE transits.limits ADD CONSTRAINT limits_pkey PRIMARY KEY (tenant_id, direction, asset);
+ALTER TABLE transits.limits ADD CONSTRAINT limits_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT ON TABLE transits.limits TO unbusy_app;
 
 CREATE TABLE transits.transits (
     id uuid NOT NULL,
@@ -738,8 +883,10 @@ COMMENT ON COLUMN transits.transits.due_at IS 'When it is taken up next; while a
 COMMENT ON COLUMN transits.transits.parked_id IS 'The transfer to or from suspense, when the bank settled what had been reversed here.';
 ALTER TABLE transits.transits ADD CONSTRAINT a_key_makes_one_transit UNIQUE (person_id, key);
 ALTER TABLE transits.transits ADD CONSTRAINT transits_pkey PRIMARY KEY (id);
+CREATE INDEX transits_a_bank_settled ON transits.transits USING btree (bank, updated_at) WHERE (status = ANY (ARRAY['completed'::text, 'reversed'::text]));
 CREATE INDEX transits_of_a_person ON transits.transits USING btree (person_id, direction, id);
 CREATE INDEX transits_that_are_due ON transits.transits USING btree (bank, due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX transits_that_count ON transits.transits USING btree (person_id, direction, asset, created_at) INCLUDE (amount) WHERE (status <> ALL (ARRAY['declined'::text, 'reversed'::text]));
 ALTER TABLE transits.transits ADD CONSTRAINT transits_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
 GRANT SELECT,INSERT ON TABLE transits.transits TO unbusy_app;
 GRANT UPDATE(status) ON TABLE transits.transits TO unbusy_app;

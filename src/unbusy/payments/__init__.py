@@ -12,8 +12,8 @@ payment for ever. `pipeline.py` forms the batches, `settlement.py` settles one, 
 can wait.
 """
 
-from unbusy.payments.events import KINDS, Events
-from unbusy.payments.model import Order, Payment, Refund, Status
+from unbusy.payments.events import KINDS, Events, Show, Subjects, tell
+from unbusy.payments.model import Limits, Order, Payment, Refund, Status, Told
 from unbusy.payments.polls import Polls
 from unbusy.payments.proofs import check
 from unbusy.payments.queue import Drain, earlier, enqueue
@@ -28,6 +28,7 @@ __all__ = [
     "Asset",
     "Drain",
     "Events",
+    "Limits",
     "Money",
     "NewPayment",
     "Order",
@@ -37,10 +38,14 @@ __all__ = [
     "Refund",
     "Requests",
     "Settlement",
+    "Show",
     "Status",
+    "Subjects",
+    "Told",
     "Views",
     "check",
     "earlier",
     "enqueue",
     "expire_requests",
+    "tell",
 ]

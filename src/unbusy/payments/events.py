@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 
 from unbusy import api
 from unbusy.api import Language, Principal
-from unbusy.db import Connection, Database
+from unbusy.db import Connection, Database, Tx
 from unbusy.errors import Invalid
 from unbusy.payments import sql
-from unbusy.payments.model import Event, Place
-from unbusy.payments.views import PaymentView, RefundView, RequestView, Views
+from unbusy.payments.model import Event, Place, Told
+from unbusy.payments.views import Views
 
-# Every kind of event there is. `ready` comes first in a stream that begins now.
+# Every kind of event of this room. `ready` comes first in a stream that begins now.
 KINDS = (
     "ready",
     "payment.completed",
@@ -39,22 +39,21 @@ _MOST_AT_ONCE = 100
 _LAST_NUMBER = 10**18 - 1
 
 
-class Happened(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The data of an event: what it is about, as that is now."""
+Subjects = Mapping[UUID, msgspec.Struct]
+"""What events are about, by its id."""
 
-    type: str
-    at: datetime
-    payment: PaymentView | None = None
-    refund: RefundView | None = None
-    request: RequestView | None = None
+Show = Callable[[Connection, Sequence[UUID], Principal, Language], Awaitable[Subjects]]
+"""Shows what another room's events are about, to the person who reads and in their language."""
 
 
 class Events:
     """Reads people's events. An event's id is `transaction-number`, its place in the stream."""
 
-    def __init__(self, reads: Database, views: Views) -> None:
+    def __init__(self, reads: Database, views: Views, others: Mapping[str, Show]) -> None:
+        """`others` are the rooms above that tell of themselves (`tell`), by what stands before the dot."""
         self._reads = reads
         self._views = views
+        self._others = others
 
     async def place(self, last_event_id: str | None) -> str:
         """The place to begin at: the one given, else the one that is now. Raises Invalid for an id
@@ -70,17 +69,25 @@ class Events:
         """The person's next events behind a place, oldest first, at most a hundred."""
         async with self._reads.connection() as connection:
             events = await sql.events_after(connection, person.person_id, _read_place(place), _MOST_AT_ONCE)
-            subjects = await self._subjects(connection, events, person, language) if events else {}
+            subjects = await self._subjects(connection, events, person, language) if events else None
+        if not subjects:
+            return []
         return [_show(event, subjects) for event in events]
 
     async def _subjects(
         self, connection: Connection, events: Sequence[Event], person: Principal, language: Language
-    ) -> dict[UUID, PaymentView | RefundView | RequestView]:
-        """What the events are about, by id."""
-        about = {
-            room: [event.subject_id for event in events if event.kind.startswith(f"{room}.")]
-            for room in ("payment", "refund", "request")
-        }
+    ) -> Subjects:
+        about: defaultdict[str, list[UUID]] = defaultdict(list)
+        for event in events:
+            about[event.room].append(event.subject_id)
+        shown: dict[UUID, msgspec.Struct] = {}
+        for room in about.keys() & self._others.keys():
+            shown |= await self._others[room](connection, about[room], person, language)
+        return shown | await self._own_subjects(connection, about, person, language)
+
+    async def _own_subjects(
+        self, connection: Connection, about: Mapping[str, Sequence[UUID]], person: Principal, language: Language
+    ) -> dict[UUID, msgspec.Struct]:
         refunds = await sql.find_refunds(connection, about["refund"])
         payments = await sql.find_payments(connection, [*about["payment"], *(r.payment_id for r in refunds)])
         requests = await sql.find_requests(connection, about["request"])
@@ -97,15 +104,14 @@ class Events:
         }
 
 
-def _show(event: Event, subjects: dict[UUID, PaymentView | RefundView | RequestView]) -> api.Event:
-    subject = subjects[event.subject_id]
-    happened = Happened(
-        type=event.kind,
-        at=event.at,
-        payment=subject if isinstance(subject, PaymentView) else None,
-        refund=subject if isinstance(subject, RefundView) else None,
-        request=subject if isinstance(subject, RequestView) else None,
-    )
+async def tell(tx: Tx, told: Sequence[Told]) -> None:
+    """Tell people what happens to them in a room above, in the transaction in which it does."""
+    if told:
+        await sql.tell(tx, told)
+
+
+def _show(event: Event, subjects: Subjects) -> api.Event:
+    happened = {"type": event.kind, "at": event.at, event.room: subjects[event.subject_id]}
     return api.Event(id=f"{event.xid}-{event.number}", type=event.kind, data=msgspec.json.encode(happened))
 
 

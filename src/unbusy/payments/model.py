@@ -171,9 +171,24 @@ class Event(msgspec.Struct, frozen=True):
     subject_id: UUID
     at: datetime
 
+    @property
+    def room(self) -> str:
+        """What it is about: what stands before the dot of its kind."""
+        return self.kind.partition(".")[0]
+
+
+class Told(NamedTuple):
+    """An event of another room: `subject_id` is one of what stands before the dot of its `kind`."""
+
+    person_id: UUID
+    tenant_id: int
+    kind: str
+    subject_id: UUID
+    at: datetime
+
 
 class Limits(NamedTuple):
-    """The most one payer may pay, in minor units of one asset."""
+    """The most one person may pay, or move to or from a bank, in minor units of one asset."""
 
     per_payment: int
     per_day: int
@@ -184,6 +199,16 @@ class Limits(NamedTuple):
         """Limits given in whole units, for an asset of that scale."""
         unit = 10**scale
         return cls(*(min(whole * unit, MAX_AMOUNT) for whole in (per_payment, per_day, per_month)))
+
+    def refuses(self, amount: int, this_day: int, this_month: int) -> Reason | None:
+        """The limit that `amount` more than so much would break, the narrowest first."""
+        if amount > self.per_payment:
+            return Reason.limit_per_payment
+        if this_day + amount > self.per_day:
+            return Reason.limit_per_day
+        if this_month + amount > self.per_month:
+            return Reason.limit_per_month
+        return None
 
 
 class Profile(msgspec.Struct, gc=False):
@@ -209,13 +234,7 @@ class Profile(msgspec.Struct, gc=False):
 
     def refuses(self, amount: int) -> Reason | None:
         """The limit that `amount` more would break, the narrowest first."""
-        if amount > self.limits.per_payment:
-            return Reason.limit_per_payment
-        if self.spent_this_day + amount > self.limits.per_day:
-            return Reason.limit_per_day
-        if self.spent_this_month + amount > self.limits.per_month:
-            return Reason.limit_per_month
-        return None
+        return self.limits.refuses(amount, self.spent_this_day, self.spent_this_month)
 
     def spend(self, amount: int) -> None:
         """Count a payment, or take it back with a negative amount."""

@@ -315,7 +315,7 @@ async def withdraw_request(request: Request, request_id: FromPath[str]) -> Answe
     tags=["events"],
 )
 async def follow_events(request: Request, last_event_id: LastEventId = None) -> EventStream:
-    """Server-sent events: payments, refunds and requests as they change. Send `Last-Event-ID` to go
+    """Server-sent events: payments, refunds, requests, top-ups and payouts as they change. Send `Last-Event-ID` to go
     on where a lost connection ended; without it the stream begins now, with an event `ready`."""
     events, viewer, language = request.part(Events), request.principal, request.language
     begin = await events.place(last_event_id)

@@ -21,6 +21,7 @@ from unbusy.payments.model import (
     Refund,
     RequestStatus,
     Status,
+    Told,
 )
 from unbusy.reasons import Reason
 
@@ -48,10 +49,7 @@ async def recall(tx: Tx, orders: Sequence[Order]) -> Sequence[Row]:
           LEFT JOIN payments.limits l ON l.tenant_id = w.tenant_id AND l.asset = w.asset
           LEFT JOIN payments.payments e ON e.payer_id = w.payer_id AND e.key = w.key
         """,
-        [order.payer_id for order in orders],
-        [order.asset for order in orders],
-        [order.tenant_id for order in orders],
-        [order.key for order in orders],
+        *_columns([(order.payer_id, order.asset, order.tenant_id, order.key) for order in orders]),
     )
 
 
@@ -87,11 +85,7 @@ async def add_profiles(tx: Tx, new: Sequence[Profile]) -> None:
          ORDER BY person_id, asset
             ON CONFLICT DO NOTHING
         """,
-        [profile.person_id for profile in new],
-        [profile.asset for profile in new],
-        [profile.tenant_id for profile in new],
-        [profile.day for profile in new],
-        [profile.month for profile in new],
+        *_columns([(each.person_id, each.asset, each.tenant_id, each.day, each.month) for each in new]),
     )
 
 
@@ -184,9 +178,7 @@ async def take_queued(tx: Tx, limit: int) -> list[Payment]:
         """
         SELECT * FROM payments.payments
          WHERE status = 'queued'
-         ORDER BY id
-         LIMIT $1
-           FOR UPDATE SKIP LOCKED
+         ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
         """,
         limit,
     )
@@ -208,7 +200,7 @@ async def move_finish_by(tx: Tx, moved: Sequence[tuple[UUID, datetime]], now: da
         INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
         SELECT payer_id, tenant_id, 'payment.queued', id, updated_at FROM changed
         """,
-        *([list(column) for column in zip(*moved, strict=True)]),
+        *_columns(moved),
         now,
     )
 
@@ -372,11 +364,9 @@ async def list_requests(connection: Connection, person_id: UUID, before: UUID | 
     """A person's requests, made and received, newest first."""
     rows = await connection.fetch(
         """
-        (SELECT * FROM payments.requests
-          WHERE requester_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
+        (SELECT * FROM payments.requests WHERE requester_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
          UNION ALL
-        (SELECT * FROM payments.requests
-          WHERE payer_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
+        (SELECT * FROM payments.requests WHERE payer_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
          ORDER BY id DESC
          LIMIT $3
         """,
@@ -401,9 +391,7 @@ async def pay_requests(tx: Tx, paid: Sequence[Payment]) -> None:
         SELECT person_id, tenant_id, 'request.paid', id, updated_at
           FROM changed, unnest(ARRAY[requester_id, payer_id]) AS person_id
         """,
-        [payment.request_id for payment in paid],
-        [payment.id for payment in paid],
-        [payment.updated_at for payment in paid],
+        *_columns([(payment.request_id, payment.id, payment.updated_at) for payment in paid]),
     )
 
 
@@ -431,9 +419,7 @@ async def take_requests_to_expire(tx: Tx, now: datetime, limit: int) -> list[UUI
         """
         SELECT id FROM payments.requests
          WHERE status = 'open' AND expires_at <= $1
-         ORDER BY expires_at
-         LIMIT $2
-           FOR UPDATE SKIP LOCKED
+         ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
         """,
         now,
         limit,
@@ -473,14 +459,24 @@ async def events_after(connection: Connection, person_id: UUID, after: Place, li
           WHERE payee_id = $1 AND status = 'completed' AND (xid, number) > ($2, $3) AND finish_by IS NULL
             AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
           ORDER BY xid, number LIMIT $4)
-         ORDER BY xid, number
-         LIMIT $4
+         ORDER BY xid, number LIMIT $4
         """,
         person_id,
         *after,
         limit,
     )
     return [Event(*row.values()) for row in rows]
+
+
+async def tell(tx: Tx, told: Sequence[Told]) -> None:
+    """Write events of other rooms, in the transactions that make them true."""
+    await tx.execute(
+        """
+        INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
+        SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::timestamptz[])
+        """,
+        *_columns(told),
+    )
 
 
 async def people_with_events(connection: Connection, since: int, until: int) -> list[UUID]:
@@ -498,3 +494,7 @@ async def people_with_events(connection: Connection, since: int, until: int) -> 
         until,
     )
     return [row["person_id"] for row in rows]
+
+
+def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]

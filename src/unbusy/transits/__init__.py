@@ -15,13 +15,14 @@ two lines costs time and no money. `model.py` knows what an answer means, `pump.
 """
 
 from unbusy.transits.accounts import BankAccounts, link
-from unbusy.transits.model import BankAccount, Status, Transit
+from unbusy.transits.model import KINDS, BankAccount, Status, Transit, nostro, suspense
 from unbusy.transits.proofs import check
 from unbusy.transits.pump import Lane, lanes
-from unbusy.transits.service import Transits
-from unbusy.transits.views import BankNames, NewTransit, TransitView, begin, page_of, see
+from unbusy.transits.service import Transits, park
+from unbusy.transits.views import BankNames, NewTransit, TransitView, begin, page_of, see, subjects
 
 __all__ = [
+    "KINDS",
     "BankAccount",
     "BankAccounts",
     "BankNames",
@@ -35,6 +36,10 @@ __all__ = [
     "check",
     "lanes",
     "link",
+    "nostro",
     "page_of",
+    "park",
     "see",
+    "subjects",
+    "suspense",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID, uuid5
@@ -15,6 +15,7 @@ from schwifty.exceptions import SchwiftyException
 from unbusy.banks import Direction, ExternalAccount, Instruction, Result, State
 from unbusy.errors import Invalid
 from unbusy.ledger import Kind, NewAccount, Refusal, Transfer
+from unbusy.payments import Told
 from unbusy.reasons import Reason
 
 # Makes a system account's id from what it is for, so that every process finds the same one.
@@ -43,6 +44,10 @@ class Status(StrEnum):
     completed = "completed"
     declined = "declined"
     reversed = "reversed"
+
+
+# What people are told: that one has begun, and whenever it stands elsewhere.
+KINDS = tuple(f"{name}.{status}" for name in NAMES.values() for status in Status)
 
 
 class BankAccount(msgspec.Struct, frozen=True):
@@ -94,6 +99,12 @@ class Transit(msgspec.Struct, frozen=True):
         return self.status not in {Status.pending, Status.unknown}
 
     @property
+    def event(self) -> Told:
+        """That it stands where it does now."""
+        kind = f"{NAMES[self.direction]}.{self.status}"
+        return Told(self.person_id, self.tenant_id, kind, self.id, self.updated_at)
+
+    @property
     def reference(self) -> str:
         """What the bank knows it by."""
         return self.id.hex
@@ -115,6 +126,12 @@ def read_iban(text: str) -> str:
         raise Invalid(f"this is not an IBAN: {error}", field="iban") from None
 
 
+def beginnings(now: datetime) -> tuple[datetime, datetime]:
+    """When the day and the month (UTC) of a time began, for limits."""
+    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day, day.replace(day=1)
+
+
 def wallet(transit: Transit, new_id: UUID) -> NewAccount:
     """The person's account in the asset, opened under this id when there is none yet."""
     owner_id = transit.person_id
@@ -123,14 +140,14 @@ def wallet(transit: Transit, new_id: UUID) -> NewAccount:
     )
 
 
-def suspense(transit: Transit) -> NewAccount:
+def suspense(tenant_id: int, asset: str) -> NewAccount:
     """Where money waits that moved although nobody here counted on it any more."""
-    return _system_account(transit.tenant_id, transit.asset, "suspense", "suspense")
+    return _system_account(tenant_id, asset, "suspense", "suspense")
 
 
-def nostro(transit: Transit) -> NewAccount:
+def nostro(tenant_id: int, asset: str, bank: str) -> NewAccount:
     """The account that stands for what the bank owes the tenant."""
-    return _system_account(transit.tenant_id, transit.asset, "nostro", f"nostro/{transit.bank}")
+    return _system_account(tenant_id, asset, "nostro", f"nostro/{bank}")
 
 
 def _system_account(tenant_id: int, asset: str, code: str, purpose: str) -> NewAccount:
@@ -143,7 +160,7 @@ def _system_account(tenant_id: int, asset: str, code: str, purpose: str) -> NewA
 
 def hold(transit: Transit, wallet_id: UUID) -> Transfer:
     """Reserves the amount while the bank is asked: in the wallet for a payout; for a top-up, room in it."""
-    debit_id, credit_id = _sides(transit.direction, wallet_id, nostro(transit).id)
+    debit_id, credit_id = _sides(transit.direction, wallet_id, _nostro(transit).id)
     return Transfer(
         id=transit.id,
         kind=Kind.hold,
@@ -175,7 +192,7 @@ def end_of_hold(transit: Transit) -> Transfer:
 
 def parking(transit: Transit) -> Transfer:
     """Follows the bank, which settled what was reversed here: against suspense, for a person to look into."""
-    debit_id, credit_id = _sides(transit.direction, suspense(transit).id, nostro(transit).id)
+    debit_id, credit_id = _sides(transit.direction, suspense(transit.tenant_id, transit.asset).id, _nostro(transit).id)
     return Transfer(
         id=uuid5(transit.id, "late"),
         tenant_id=transit.tenant_id,
@@ -185,6 +202,10 @@ def parking(transit: Transit) -> Transfer:
         asset=transit.asset,
         code=_LATE[transit.direction],
     )
+
+
+def _nostro(transit: Transit) -> NewAccount:
+    return nostro(transit.tenant_id, transit.asset, transit.bank)
 
 
 def _sides(direction: Direction, ours: UUID, the_banks: UUID) -> tuple[UUID, UUID]:

@@ -12,7 +12,7 @@ Dying between any two of these leaves a row that is due again when its time with
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -28,9 +28,9 @@ from unbusy.transits.model import Status, Transit
 
 log = structlog.get_logger(__name__)
 
-# Calls to one bank at once. A bank that hangs ties up these and no others; one that answers in 50 ms
-# gets 640 a second.
-_MOST_CALLS = 32
+# Transits at one bank at once. A bank that hangs ties up these and no others; one that answers each of
+# the two calls of a payment in 50 ms could get 640 a second.
+_MOST_CALLS = 64
 # From the end of the longest call until somebody else may take the row up: time to write the answer down.
 _WRITE_S = 2.0
 
@@ -68,6 +68,8 @@ class Lane:
         self._watch = Watch(db, bank, self._pace, clock=clock, call_s=call_s, most=_MOST_CALLS)
         self._lease = timedelta(seconds=call_s + self._pace.longest_wait_s + _WRITE_S)
         self._calls: set[asyncio.Task[None]] = set()
+        self._answers: list[_Answer] = []
+        self._pen = asyncio.Lock()
 
     @property
     def bank(self) -> str:
@@ -124,13 +126,16 @@ class Lane:
     async def _advance(self, turn: _Turn) -> None:
         try:
             result = _UNTOLD if turn.is_given_up else await self._call(turn)
-            if result:
-                await self._write_down(turn.transit, result, may_be_known=turn.may_be_known)
-        except Unavailable as error:
-            log.warning("bank_answer_not_written", transit=turn.transit.reference, why=str(error))
         except Exception:
             # Whatever it is: the row is due again, and the others go on.
             log.exception("transit_failed", transit=turn.transit.reference)
+            return
+        if result:
+            self._answers.append(_Answer(turn.transit, result, turn.may_be_known))
+            # While one commit is under way others gather for the next: all want the bank's one account here.
+            async with self._pen:
+                answers, self._answers = self._answers, []
+                await self._write_down(answers)
 
     async def _call(self, turn: _Turn) -> Result | None:
         """What the bank says. None when this process stood still until the row may be somebody else's."""
@@ -144,24 +149,48 @@ class Lane:
             return await self._watch.call(Operation.enquire, asked)
         return await self._watch.call(_SENDING[transit.direction], self._bank.send(transit.instruction))
 
-    async def _write_down(self, transit: Transit, result: Result, *, may_be_known: bool) -> None:
-        async def work(tx: Tx) -> Transit | None:
-            if (current := await sql.lock(tx, transit.id, transit.tries)) is None:
-                return None
-            after = _after(current, result, self._clock.now(), may_be_known=may_be_known)
-            return await service.write_down(tx, current, after)
+    async def _write_down(self, answers: Sequence[_Answer]) -> None:
+        """All in one transaction; each in its own when one of them is not as it should be."""
+        try:
+            await self._write(answers)
+        except Unavailable as error:
+            log.warning("bank_answers_not_written", bank=self.bank, count=len(answers), why=str(error))
+        except Exception:
+            if len(answers) == 1:
+                log.exception("transit_failed", transit=answers[0].transit.reference)
+            else:
+                for answer in answers:
+                    await self._write_down([answer])
 
-        written = await self._db.run(work)
-        if written and written.is_final and not transit.is_final:
-            service.count(written)
-        if written and written.parked_id:
-            log.error("bank_settled_what_was_reversed", transit=transit.reference, bank=transit.bank)
+    async def _write(self, answers: Sequence[_Answer]) -> None:
+        if not answers:
+            return
+        given = {answer.transit.id: answer for answer in answers}
+
+        async def work(tx: Tx) -> list[tuple[Transit, Transit]]:
+            now = self._clock.now()
+            current = await sql.lock(tx, [(answer.transit.id, answer.transit.tries) for answer in answers])
+            return await service.write_down(tx, [(each, given[each.id].after(each, now)) for each in current], now)
+
+        for before, after in await self._db.run(work):
+            if after.is_final and not before.is_final:
+                service.count(after)
+            if after.parked_id:
+                log.error("bank_settled_what_was_reversed", transit=after.reference, bank=self.bank)
 
 
-def _after(current: Transit, result: Result, now: datetime, *, may_be_known: bool) -> Transit:
-    if current.status is Status.reversed:
-        return model.after_all(current, result, now)
-    return (model.after_enquiring if may_be_known else model.after_sending)(current, result, now)
+class _Answer(NamedTuple):
+    """What a bank said of a transit that was taken up; whether it might have known it before."""
+
+    transit: Transit
+    result: Result
+    may_be_known: bool
+
+    def after(self, current: Transit, now: datetime) -> Transit:
+        """Where the transit stands with it."""
+        if current.status is Status.reversed:
+            return model.after_all(current, self.result, now)
+        return (model.after_enquiring if self.may_be_known else model.after_sending)(current, self.result, now)
 
 
 def lanes(

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from unbusy import ledger, money, telemetry
+from unbusy import ledger, money, payments, telemetry
 from unbusy.api import Hub, Principal
-from unbusy.banks import Direction
+from unbusy.banks import Direction, Result, State
 from unbusy.clock import Clock, Deadline
-from unbusy.db import Database, Tx
-from unbusy.errors import Invalid, KeyReused, NotFound, Unavailable
+from unbusy.db import Connection, Database, Tx
+from unbusy.errors import Invalid, KeyReused, NotFound
 from unbusy.ids import Ids
-from unbusy.ledger import Refused
+from unbusy.ledger import Outcome, Refused
+from unbusy.payments import Limits
 from unbusy.settings import Settings
 from unbusy.transits import model, sql
 from unbusy.transits.model import BankAccount, Status, Transit
-
-# How often a gateway looks, while somebody waits, whether the worker has brought something to its end.
-_LOOK_EVERY_S = 0.2
 
 
 class Transits:
@@ -48,7 +44,14 @@ class Transits:
         self._ids = ids
         self._resolve = timedelta(seconds=settings.bank_resolve_s)
         self._moved = moved
-        self._watch = _Watch(reads, hub)
+        self._limits = {
+            Direction.pull: (settings.limit_per_topup, settings.limit_topups_per_day, settings.limit_topups_per_month),
+            Direction.push: (
+                settings.limit_per_payout,
+                settings.limit_payouts_per_day,
+                settings.limit_payouts_per_month,
+            ),
+        }
 
     async def begin(
         self,
@@ -65,7 +68,7 @@ class Transits:
         """Record `amount` minor units as on their way from a linked bank account, or to it, and hold them.
 
         Gives the transit and whether it had been begun before under this key. It is declined, as a
-        value, when the wallet cannot hold it. Raises NotFound for an account that is not linked,
+        value, when it is over a limit or the wallet cannot hold it. Raises NotFound for an account that is not linked,
         Invalid for an asset that no bank moves, and KeyReused.
         """
         if asset not in money.iso_scales():
@@ -79,8 +82,9 @@ class Transits:
             account = await sql.find_bank_account(tx, person.person_id, bank_account_id)
             if account is None:
                 raise NotFound("there is no such bank account", field="bank_account")
-            transit = await _hold(tx, self._new(account, direction, amount, asset, key, fingerprint), self._ids.new())
+            transit = await self._hold(tx, self._new(account, direction, amount, asset, key, fingerprint))
             await sql.insert(tx, transit)
+            await payments.tell(tx, [transit.event])
             return transit, False
 
         try:
@@ -110,7 +114,7 @@ class Transits:
         if seconds <= 0 or transit.is_final:
             return transit
         give_up_at = self._clock.monotonic() + seconds
-        with self._hub.subscribe(person.person_id) as news, self._watch.over(id):
+        with self._hub.subscribe(person.person_id) as news:
             while not transit.is_final and not news.is_closed:
                 if not await news.wait(give_up_at - self._clock.monotonic()):
                     break
@@ -118,6 +122,30 @@ class Transits:
         if transit.is_final:
             self._moved((person.person_id,))
         return transit
+
+    async def told_of(self, connection: Connection, person: Principal, ids: Sequence[UUID]) -> list[Transit]:
+        """What events of the person are about. What they then see in their wallet is read anew."""
+        self._moved((person.person_id,))
+        return await sql.find_all(connection, person.person_id, ids)
+
+    async def _hold(self, tx: Tx, new: Transit) -> Transit:
+        """The transit with its amount held in the ledger, or declined.
+
+        The wallet is locked before anything is counted: what the same person begins meanwhile waits, and counts this.
+        """
+        now = new.created_at
+        wallet, nostro = await ledger.open_accounts(
+            tx, [model.wallet(new, self._ids.new()), model.nostro(new.tenant_id, new.asset, new.bank)]
+        )
+        locked = await ledger.lock(tx, [wallet.id, nostro.id])
+        default = Limits.of_whole_units(*self._limits[new.direction], money.iso_scales()[new.asset])
+        limits, this_day, this_month = await sql.counted(tx, new, default, *model.beginnings(now))
+        if reason := limits.refuses(new.amount, this_day, this_month):
+            return new.declined(reason, now)
+        [outcome] = await ledger.post_new(tx, locked, [model.hold(new, wallet.id)], now)
+        if isinstance(outcome, Refused):
+            return new.declined(model.reason_of(outcome.refusal), now)
+        return new
 
     def _new(
         self, account: BankAccount, direction: Direction, amount: int, asset: str, key: str, fingerprint: bytes
@@ -151,29 +179,34 @@ class Transits:
         )
 
 
-async def _hold(tx: Tx, new: Transit, wallet_id: UUID) -> Transit:
-    """The transit with its amount held in the ledger, or declined."""
-    wallet, _ = await ledger.open_accounts(tx, [model.wallet(new, wallet_id), model.nostro(new)])
-    outcome = (await ledger.post(tx, [model.hold(new, wallet.id)], new.created_at))[0]
-    if isinstance(outcome, Refused):
-        return new.declined(model.reason_of(outcome.refusal), new.created_at)
-    return new
+async def write_down(tx: Tx, steps: Sequence[tuple[Transit, Transit]], now: datetime) -> list[tuple[Transit, Transit]]:
+    """Write where transits stand now, and do in the ledger what follows from it: each as it was and as it is to
+    be. Gives how each was and stands then."""
+    ended = [after for before, after in steps if after.is_final and not before.is_final]
+    outcomes = await ledger.post(tx, [model.end_of_hold(after) for after in ended], now)
+    standing = {after.id: _after_hold(after, outcome) for after, outcome in zip(ended, outcomes, strict=True)}
+    await _park(tx, [after for _, after in steps if after.parked_id], now)
+    written = [(before, standing.get(after.id, after)) for before, after in steps]
+    await sql.update(tx, [after for _, after in written])
+    await payments.tell(tx, [after.event for before, after in written if after.status is not before.status])
+    return written
 
 
-async def write_down(tx: Tx, before: Transit, after: Transit) -> Transit:
-    """Write where a transit stands now, and do in the ledger what follows from it. Gives how it stands then."""
-    if not before.is_final and after.is_final:
-        after = await _end_hold(tx, after)
-    elif after.parked_id:
-        await ledger.open_accounts(tx, [model.suspense(after)])
-        outcome = (await ledger.post(tx, [model.parking(after)], after.updated_at))[0]
+async def _park(tx: Tx, settled: Sequence[Transit], now: datetime) -> None:
+    for each in settled:
+        await ledger.open_accounts(tx, [model.suspense(each.tenant_id, each.asset)])
+    for outcome in await ledger.post(tx, [model.parking(each) for each in settled], now):
         assert not isinstance(outcome, Refused), outcome
-    await sql.update(tx, after)
-    return after
 
 
-async def _end_hold(tx: Tx, after: Transit) -> Transit:
-    outcome = (await ledger.post(tx, [model.end_of_hold(after)], after.updated_at))[0]
+async def park(tx: Tx, ids: Sequence[UUID], now: datetime) -> None:
+    """Follow a bank that shows in its statement what was reversed here; what was parked already stays so."""
+    settled = Result(State.settled)
+    reversed = await sql.lock_reversed(tx, ids)
+    await write_down(tx, [(transit, model.after_all(transit, settled, now)) for transit in reversed], now)
+
+
+def _after_hold(after: Transit, outcome: Outcome) -> Transit:
     if isinstance(outcome, Refused):
         assert outcome.refusal in _FROZEN, outcome
         return model.waiting_for_the_wallet(after, after.updated_at)
@@ -190,33 +223,3 @@ _FROZEN = {ledger.Refusal.debit_account_frozen, ledger.Refusal.credit_account_fr
 def count(transit: Transit) -> None:
     """Count a transit that was begun, or has come to its end."""
     telemetry.count_payments([(f"{model.NAMES[transit.direction]}_{transit.status}", transit.reason)])
-
-
-class _Watch:
-    """Wakes those who wait for transits: one small query a look, however many wait, and none when nobody does."""
-
-    def __init__(self, reads: Database, hub: Hub) -> None:
-        self._reads = reads
-        self._hub = hub
-        self._watched: dict[UUID, int] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    @contextmanager
-    def over(self, id: UUID) -> Generator[None]:
-        """Look at this one while the block lasts."""
-        self._watched[id] = self._watched.get(id, 0) + 1
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._look())
-        try:
-            yield
-        finally:
-            self._watched[id] -= 1
-            if not self._watched[id]:
-                del self._watched[id]
-
-    async def _look(self) -> None:
-        while self._watched:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            with suppress(Unavailable):
-                async with self._reads.connection() as connection:
-                    self._hub.wake(await sql.ended(connection, list(self._watched)))

@@ -11,6 +11,7 @@ import msgspec
 
 from unbusy.banks import Direction, Operation
 from unbusy.db import Connection, Row, Tx
+from unbusy.payments import Limits
 from unbusy.reasons import Reason
 from unbusy.transits.model import BankAccount, Status, Transit
 
@@ -89,6 +90,30 @@ async def transit_of_key(tx: Tx, person_id: UUID, key: str) -> Transit | None:
     return _transit(row) if row else None
 
 
+async def counted(tx: Tx, new: Transit, default: Limits, day: datetime, month: datetime) -> tuple[Limits, int, int]:
+    """What limits a transit, and how much its person moved that way since the beginnings of a day and a month:
+    what was declined or reversed does not count."""
+    row = await tx.fetchrow(
+        """
+        SELECT l.per_transit, l.per_day, l.per_month, moved.this_day, moved.this_month
+          FROM (SELECT coalesce(sum(amount) FILTER (WHERE created_at >= $5), 0)::bigint AS this_day,
+                       coalesce(sum(amount), 0)::bigint AS this_month
+                  FROM transits.transits
+                 WHERE person_id = $2 AND direction = $3 AND asset = $4 AND created_at >= $6
+                   AND status NOT IN ('declined', 'reversed')) moved
+          LEFT JOIN transits.limits l ON l.tenant_id = $1 AND l.direction = $3 AND l.asset = $4
+        """,
+        new.tenant_id,
+        new.person_id,
+        new.direction,
+        new.asset,
+        day,
+        month,
+    )
+    assert row
+    return default if row[0] is None else Limits(*row[:3]), row[3], row[4]
+
+
 async def insert(tx: Tx, new: Transit) -> None:
     await tx.execute(
         """
@@ -129,15 +154,11 @@ async def list_transits(
     return [_transit(row) for row in rows]
 
 
-async def ended(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
-    """Whose transits among these are final."""
+async def find_all(connection: Connection, person_id: UUID, ids: Sequence[UUID]) -> list[Transit]:
     rows = await connection.fetch(
-        """
-        SELECT person_id FROM transits.transits WHERE id = ANY($1) AND status NOT IN ('pending', 'unknown')
-        """,
-        ids,
+        "SELECT * FROM transits.transits WHERE person_id = $1 AND id = ANY($2)", person_id, ids
     )
-    return [row[0] for row in rows]
+    return [_transit(row) for row in rows]
 
 
 async def take(
@@ -181,31 +202,58 @@ async def take(
     return [(_transit(row), row["may_be_known"]) for row in rows]
 
 
-async def lock(tx: Tx, id: UUID, tries: int) -> Transit | None:
-    """The transit, locked, unless somebody took it up after this try."""
-    row = await tx.fetchrow("SELECT * FROM transits.transits WHERE id = $1 AND tries = $2 FOR UPDATE", id, tries)
-    return _transit(row) if row else None
+async def lock(tx: Tx, taken: Sequence[tuple[UUID, int]]) -> list[Transit]:
+    """These transits, locked, but for those that somebody took up after this try."""
+    rows = await tx.fetch(
+        """
+        SELECT t.* FROM transits.transits t
+          JOIN unnest($1::uuid[], $2::integer[]) AS taken (id, tries) USING (id, tries)
+         ORDER BY t.id
+           FOR UPDATE OF t
+        """,
+        [id for id, _ in taken],
+        [tries for _, tries in taken],
+    )
+    return [_transit(row) for row in rows]
 
 
-async def update(tx: Tx, transit: Transit) -> None:
-    """Write where a transit stands now."""
+async def lock_reversed(tx: Tx, ids: Sequence[UUID]) -> list[Transit]:
+    """Those of these that are reversed and not parked, locked."""
+    rows = await tx.fetch(
+        """
+        SELECT * FROM transits.transits
+         WHERE id = ANY($1) AND status = 'reversed' AND parked_id IS NULL
+         ORDER BY id FOR UPDATE
+        """,
+        ids,
+    )
+    return [_transit(row) for row in rows]
+
+
+async def update(tx: Tx, transits: Sequence[Transit]) -> None:
+    """Write where transits stand now."""
     await tx.execute(
         """
-        UPDATE transits.transits
-           SET status = $2, reason = $3, balance_after = $4, sent_at = $5, accepted_at = $6, bank_reference = $7,
-               due_at = $8, parked_id = $9, updated_at = $10
-         WHERE id = $1
+        UPDATE transits.transits t
+           SET status = n.status, reason = n.reason, balance_after = n.balance_after, sent_at = n.sent_at,
+               accepted_at = n.accepted_at, bank_reference = n.bank_reference, due_at = n.due_at,
+               parked_id = n.parked_id, updated_at = n.updated_at
+          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
+                      $7::text[], $8::timestamptz[], $9::uuid[], $10::timestamptz[])
+               AS n (id, status, reason, balance_after, sent_at, accepted_at, bank_reference, due_at, parked_id,
+                     updated_at)
+         WHERE t.id = n.id
         """,
-        transit.id,
-        transit.status,
-        transit.reason,
-        transit.balance_after,
-        transit.sent_at,
-        transit.accepted_at,
-        transit.bank_reference,
-        transit.due_at,
-        transit.parked_id,
-        transit.updated_at,
+        [each.id for each in transits],
+        [each.status for each in transits],
+        [each.reason for each in transits],
+        [each.balance_after for each in transits],
+        [each.sent_at for each in transits],
+        [each.accepted_at for each in transits],
+        [each.bank_reference for each in transits],
+        [each.due_at for each in transits],
+        [each.parked_id for each in transits],
+        [each.updated_at for each in transits],
     )
 
 

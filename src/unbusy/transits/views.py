@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -17,6 +17,7 @@ from unbusy.api import (
     Language,
     Page,
     Preference,
+    Principal,
     Request,
     Retry,
     answer_if_changed,
@@ -26,8 +27,9 @@ from unbusy.api import (
     reason_pages,
 )
 from unbusy.banks import Direction
+from unbusy.db import Connection
 from unbusy.errors import NotFound
-from unbusy.payments import Amount, Asset, Money, Polls
+from unbusy.payments import Amount, Asset, Money, Polls, Show, Subjects
 from unbusy.reasons import Reason
 from unbusy.transits.model import NAMES, BankAccount, Status, Transit
 from unbusy.transits.service import Transits
@@ -186,6 +188,16 @@ def view(transit: Transit, banks: BankNames, language: Language) -> TransitView:
         resolve_by=transit.resolve_by if is_open else None,
         if_unresolved=message("if_unresolved", language, **params) if is_open else None,
     )
+
+
+def subjects(transits: Transits, banks: BankNames) -> Mapping[str, Show]:
+    """How the stream of events shows a top-up and a payout."""
+
+    async def show(connection: Connection, ids: Sequence[UUID], person: Principal, language: Language) -> Subjects:
+        found = await transits.told_of(connection, person, ids)
+        return {each.id: view(each, banks, language) for each in found}
+
+    return dict.fromkeys(NAMES.values(), show)
 
 
 def bank_account(account: BankAccount) -> BankAccountView:

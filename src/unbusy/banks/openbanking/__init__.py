@@ -13,3 +13,4 @@ withdraw (`DELETE`) one that it has not got, so that it is not executed any more
 """
 
 from unbusy.banks.openbanking.connector import OpenBanking as OpenBanking
+from unbusy.banks.openbanking.connector import Table as Table

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from unbusy import money
-from unbusy.banks.port import Direction, ExternalAccount, Instruction, Result, State
+from unbusy.banks import statuses
+from unbusy.banks.port import Direction, ExternalAccount, Instruction, Result
 
 Form = TypeVar("Form", bound=msgspec.Struct)
 
@@ -28,25 +29,6 @@ PATHS: Mapping[Direction, Paths] = MappingProxyType(
         Direction.pull: Paths("/domestic-vrp-consents", "/domestic-vrps"),
     }
 )
-
-# States of a payment (ISO 20022, ExternalPaymentTransactionStatus1Code) that are not final, unless
-# they are for its direction.
-_UNDER_WAY = {"RCVD", "PDNG", "PATC", "ACTC", "ACCP", "ACFC", "ACSP", "ACWC", "ACWP", "ACSC"}
-# A push is settled when our account was debited (ACSC): what the other bank returns is another
-# payment. A pull is settled only when our account was credited (ACCC).
-_SETTLED = {Direction.push: {"ACSC", "ACCC"}, Direction.pull: {"ACCC"}}
-# Why a bank declines (ISO 20022, ExternalStatusReason1Code), in the words of the port.
-_REASONS = {
-    "AM04": "insufficient_funds",
-    "AC04": "account_closed",
-    "AC01": "account_unknown",
-    "AC02": "account_unknown",
-    "AC03": "account_unknown",
-    "BE01": "name_mismatch",
-    "AM02": "limit",
-    "AM14": "limit",
-}
-_IS_NEVER = "CANC"
 
 
 class _Pascal(msgspec.Struct, rename="pascal"):
@@ -84,16 +66,9 @@ class Payment(_Pascal):
         return self.instruction if direction is Direction.pull else self.initiation
 
     def result(self, direction: Direction) -> Result:
-        """In the words of the port. A status that the standard does not have is no answer."""
-        name = self.vrp_id or self.payment_id
-        if self.status in _SETTLED[direction]:
-            return Result(State.settled, bank_reference=name)
-        if self.status == "RJCT":
-            code = self.status_reason[0].status_reason_code if self.status_reason else ""
-            return Result(State.declined, _REASONS.get(code, "refused"), bank_reference=name)
-        if self.status == _IS_NEVER:
-            return Result(State.declined, "not_found")
-        return Result(State.accepted if self.status in _UNDER_WAY else State.unknown, bank_reference=name)
+        """In the words of the port."""
+        code = self.status_reason[0].status_reason_code if self.status_reason else ""
+        return statuses.result(self.status, code, direction, self.vrp_id or self.payment_id)
 
 
 class Consent(_Pascal):
@@ -151,7 +126,7 @@ def is_about(payment: Payment, instruction: Instruction) -> bool:
     if moved.end_to_end_identification != instruction.reference:
         return False
     # What was withdrawn before it came has no amount.
-    return payment.status == _IS_NEVER or moved.instructed_amount == _amount(instruction)
+    return statuses.is_never(payment.status) or moved.instructed_amount == _amount(instruction)
 
 
 def _message(data: dict[str, Any]) -> bytes:

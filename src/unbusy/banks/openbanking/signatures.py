@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
 
+from unbusy.banks.tables import Keys
 from unbusy.clock import Clock
 from unbusy.ids import Ids
 
@@ -34,10 +34,10 @@ _ASSERTION_LIFE_S = 60
 class Signer:
     """Signs as one client, and knows one bank's signature."""
 
-    def __init__(self, client_id: str, key: RSAKey, bank_key: RSAKey, *, clock: Clock, ids: Ids) -> None:
+    def __init__(self, client_id: str, keys: Keys, *, clock: Clock, ids: Ids) -> None:
         self._client_id = client_id
-        self._key = key
-        self._bank_key = bank_key
+        self._key = keys.ours
+        self._bank_key = keys.bank
         self._clock = clock
         self._ids = ids
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import httpx
 import msgspec
 
-from unbusy.banks.openbanking.failures import Failure, NotTaken
 from unbusy.banks.openbanking.messages import Token
 from unbusy.banks.openbanking.signatures import Signer
+from unbusy.banks.wire import Failure, NotTaken
 from unbusy.clock import Clock
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -9,12 +9,13 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from unbusy.banks.sandbox import messages
+from unbusy.banks.sandbox import iso20022, messages, statement
 from unbusy.banks.sandbox.books import Books, Opened, Unknown
 from unbusy.banks.sandbox.faults import Fault, Faults, Operation
 from unbusy.banks.sandbox.guard import Guard, Stranger
 from unbusy.banks.sandbox.keys import API
-from unbusy.banks.sandbox.messages import Wrong
+from unbusy.banks.sandbox.orders import Order, Wrong
+from unbusy.clock import Clock
 
 _PUSHES, _PULLS = f"{API}/domestic-payments", f"{API}/domestic-vrps"
 _PUSH_CONSENTS, _PULL_CONSENTS = f"{API}/domestic-payment-consents", f"{API}/domestic-vrp-consents"
@@ -45,7 +46,18 @@ class Asked(NamedTuple):
     @property
     def operation(self) -> Operation | None:
         """None for what no client of a bank asks."""
+        if self.is_iso20022:
+            return iso20022.operation(self.body)
         return OPERATIONS.get((self.method, self.path))
+
+    @property
+    def amount(self) -> int | None:
+        """What it is about, in minor units; None where that cannot be read."""
+        return (iso20022 if self.is_iso20022 else messages).amount_in(self.body)
+
+    @property
+    def is_iso20022(self) -> bool:
+        return (self.method, self.path) == ("POST", iso20022.PATH)
 
     @property
     def is_pull(self) -> bool:
@@ -58,16 +70,18 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     signature: str = ""
+    content_type: str = "application/json"
     retry_after: float | None = None
 
 
 class Bank:
     """Answers requests out of its books."""
 
-    def __init__(self, books: Books, guard: Guard, faults: Faults) -> None:
+    def __init__(self, books: Books, guard: Guard, faults: Faults, *, clock: Clock) -> None:
         self._books = books
         self._guard = guard
         self._faults = faults
+        self._clock = clock
         self._verbs: Mapping[Operation, Callable[[Asked, Fault | None], tuple[int, bytes]]] = {
             Operation.consent: self._consent,
             Operation.send: self._send,
@@ -90,22 +104,35 @@ class Bank:
             if asked.operation is Operation.token:
                 issued = self._guard.issue(asked.body, f"{asked.base}/token")
                 return Answer(HTTPStatus.OK, msgspec.json.encode(issued))
-            self._guard.admit(asked.headers.get("authorization", ""))
-            return self.signed(*self._verbs[asked.operation](asked, fault))
+            return self._exchange(asked, fault) if asked.is_iso20022 else self._call(asked, asked.operation, fault)
         except Stranger as error:
             return Answer(HTTPStatus.UNAUTHORIZED, messages.problem(401, str(error)))
         except Wrong as error:
-            return self.refusal(HTTPStatus.BAD_REQUEST, str(error))
+            return self.refusal(asked, HTTPStatus.BAD_REQUEST, str(error))
         except Unknown:
-            return self.refusal(HTTPStatus.NOT_FOUND, "there is no such payment")
+            return self.refusal(asked, HTTPStatus.NOT_FOUND, "there is no such payment")
 
-    def signed(self, status: int, body: bytes, retry_after: float | None = None) -> Answer:
-        """An answer under the bank's signature."""
-        return Answer(status, body, self._guard.sign(body), retry_after)
-
-    def refusal(self, status: int, text: str, retry_after: float | None = None) -> Answer:
+    def refusal(self, asked: Asked, status: int, text: str, retry_after: float | None = None) -> Answer:
         """The bank's own word that it did nothing."""
-        return self.signed(status, messages.problem(status, text), retry_after)
+        return self._signed(asked, status, messages.problem(status, text))._replace(retry_after=retry_after)
+
+    def _signed(self, asked: Asked, status: int, body: bytes) -> Answer:
+        return Answer(status, body, self._guard.sign(body, is_plain=asked.is_iso20022))
+
+    def _call(self, asked: Asked, operation: Operation, fault: Fault | None) -> Answer:
+        self._guard.admit(asked.headers.get("authorization", ""))
+        return self._signed(asked, *self._verbs[operation](asked, fault))
+
+    def _exchange(self, asked: Asked, fault: Fault | None) -> Answer:
+        """One message for another. What is enquired about and not there is withdrawn at once."""
+        self._guard.check(asked.body, asked.headers.get("x-jws-signature", ""), is_plain=True)
+        told = iso20022.read(asked.body)
+        if isinstance(told, Order):
+            payment = self._books.pay(told, fault)
+        else:
+            payment = self._books.withdraw(told.reference, is_pull=told.is_pull)
+        body = iso20022.report(payment, self._clock.now())
+        return self._signed(asked, HTTPStatus.OK, body)._replace(content_type="application/xml")
 
     def _consent(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
         del fault
@@ -116,23 +143,27 @@ class Bank:
     def _send(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
         self._check(asked)
         order = messages.order(asked.body, is_pull=asked.is_pull)
-        return HTTPStatus.CREATED, messages.document(self._books.pay(order, fault))
+        return HTTPStatus.CREATED, messages.document(messages.drawn(self._books.pay(order, fault)))
 
     def _enquire(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
         del fault
-        return HTTPStatus.OK, messages.document(self._books.find(_reference(asked), is_pull=asked.is_pull))
+        payment = self._books.find(_reference(asked), is_pull=asked.is_pull)
+        return HTTPStatus.OK, messages.document(messages.drawn(payment))
 
     def _withdraw(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
         del fault
-        return HTTPStatus.OK, messages.document(self._books.withdraw(_reference(asked), is_pull=asked.is_pull))
+        payment = self._books.withdraw(_reference(asked), is_pull=asked.is_pull)
+        return HTTPStatus.OK, messages.document(messages.drawn(payment))
 
     def _check(self, asked: Asked) -> None:
-        self._guard.check(asked.body, asked.headers.get("x-jws-signature", ""))
+        self._guard.check(asked.body, asked.headers.get("x-jws-signature", ""), is_plain=False)
         if not asked.headers.get("x-idempotency-key"):
             raise Wrong("x-idempotency-key is missing")
 
     def _control(self, asked: Asked) -> Answer:
         """What whoever tries out the wallet asks: it needs no token, and is not signed."""
+        if (asked.method, asked.path) == ("GET", "/statement"):
+            return self._statement(asked)
         verb = self._controls.get((asked.method, asked.path))
         if verb is None:
             return Answer(HTTPStatus.NOT_FOUND, messages.problem(404, "there is nothing here"))
@@ -140,6 +171,12 @@ class Bank:
             return Answer(HTTPStatus.OK, msgspec.json.encode(verb(asked.body)))
         except (msgspec.DecodeError, RecursionError) as error:
             return Answer(HTTPStatus.BAD_REQUEST, messages.problem(400, str(error)))
+
+    def _statement(self, asked: Asked) -> Answer:
+        told = statement.Asked.read(asked.query)
+        brought_in, entries = self._books.entries(told.account, told.asset, told.begin, told.end)
+        body = statement.write(told, brought_in, entries)
+        return Answer(HTTPStatus.OK, body, content_type=statement.CONTENT[told.format])
 
     def _switch_on(self, body: bytes) -> list[Fault]:
         self._faults.switch_on(msgspec.json.decode(body, type=Fault))

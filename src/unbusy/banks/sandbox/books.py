@@ -19,9 +19,9 @@ import msgspec
 
 from unbusy.banks.sandbox import messages, sql
 from unbusy.banks.sandbox.faults import MAGIC_DECLINES, Fault, Kind
-from unbusy.banks.sandbox.keys import CLIENT_ACCOUNT
-from unbusy.banks.sandbox.messages import Order, Wrong
-from unbusy.banks.sandbox.sql import Account, Consent, Payment
+from unbusy.banks.sandbox.keys import CLIENT_ACCOUNTS
+from unbusy.banks.sandbox.orders import Order, Party, Wrong
+from unbusy.banks.sandbox.sql import Account, Consent, Entry, Payment
 from unbusy.clock import Clock
 from unbusy.ids import Ids
 
@@ -70,6 +70,13 @@ class Books:
         """Let an account be as told from now on."""
         sql.put_account(self._db, Account(opened.iban, opened.asset, opened.name, opened.balance, int(opened.is_open)))
 
+    def entries(self, ours: str, asset: str, since: float, until: float) -> tuple[int, list[Entry]]:
+        """What was booked on an account of the client's in a time, and its balance before it."""
+        self._settle_due()
+        found = sql.entries(self._db, ours, asset, since, until)
+        before = found[0].balance - found[0].amount if found else sql.last_balance(self._db, ours, asset, until)
+        return (_PLENTY if before is None else before), found
+
     def statement(self) -> dict[str, list[dict[str, Any]]]:
         """What everybody has, and every payment that was ever asked for in its order; after what has fallen due."""
         self._settle_due()
@@ -89,7 +96,7 @@ class Books:
             raise Wrong("this idempotency key stands for another consent")
         return msgspec.json.decode(known.data, type=dict[str, Any]) | {"ConsentId": known.id, "Status": AUTHORISED}
 
-    def pay(self, order: Order, fault: Fault | None) -> dict[str, Any]:
+    def pay(self, order: Order, fault: Fault | None) -> Payment:
         """Execute it, once. Raises Wrong for another payment under its reference, and without consent."""
         self._settle_due()
         with self._transaction():
@@ -101,17 +108,17 @@ class Books:
                     self._move(known)
             elif known.status != CANCELLED and msgspec.json.decode(known.data) != order.data:
                 raise Wrong("this reference stands for another payment")
-        return _drawn(known)
+        return known
 
-    def find(self, reference: str, *, is_pull: bool) -> dict[str, Any]:
+    def find(self, reference: str, *, is_pull: bool) -> Payment:
         """What became of a reference. Raises Unknown."""
         self._settle_due()
         known = sql.payment(self._db, reference)
         if known is None or known.is_pull != is_pull:
             raise Unknown
-        return _drawn(known)
+        return known
 
-    def withdraw(self, reference: str, *, is_pull: bool) -> dict[str, Any]:
+    def withdraw(self, reference: str, *, is_pull: bool) -> Payment:
         """Never execute a reference that has not come yet; one that has stays as it is."""
         self._settle_due()
         with self._transaction():
@@ -119,28 +126,29 @@ class Books:
             if known is None:
                 known = self._withdrawn(reference, is_pull)
                 sql.add_payment(self._db, known)
-        return _drawn(known)
+        return known
 
     def _withdrawn(self, reference: str, is_pull: bool) -> Payment:
-        data = {"Instruction" if is_pull else "Initiation": {"EndToEndIdentification": reference}}
         return Payment(
             reference=reference,
             id=self._ids.new().hex,
             is_pull=is_pull,
+            ours="",
             iban="",
             asset="",
             amount=0,
             status=CANCELLED,
             reason="",
-            data=msgspec.json.encode(data).decode(),
+            data="{}",
             due_at=None,
         )
 
     def _decided(self, order: Order, fault: Fault | None) -> Payment:
-        consent = sql.consent(self._db, order.consent_id)
-        if consent is None or consent.scope != order.scope:
-            raise Wrong("there is no consent to this")
-        if order.ours.identification != CLIENT_ACCOUNT:
+        if order.agreed:
+            consent = sql.consent(self._db, order.agreed.consent_id)
+            if consent is None or consent.scope != order.agreed.scope:
+                raise Wrong("there is no consent to this")
+        if order.ours.iban not in CLIENT_ACCOUNTS:
             raise Wrong("this is not the client's account")
         status, due_at = SETTLED, None
         if reason := self._why_not(order):
@@ -153,7 +161,8 @@ class Books:
             reference=order.reference,
             id=self._ids.new().hex,
             is_pull=order.is_pull,
-            iban=order.customer.identification,
+            ours=order.ours.iban,
+            iban=order.customer.iban,
             asset=order.asset,
             amount=order.amount,
             status=status,
@@ -164,8 +173,8 @@ class Books:
 
     def _why_not(self, order: Order) -> str:
         """The reason of ISO 20022 for which it is not executed, empty for none."""
-        customer = self._account(order.customer.identification, order.asset, order.customer.name)
-        ours = self._account(CLIENT_ACCOUNT, order.asset, order.ours.name)
+        customer = self._account(order.customer, order.asset)
+        ours = self._account(order.ours, order.asset)
         if magic := MAGIC_DECLINES.get(order.amount):
             return magic
         if not customer.is_open:
@@ -174,11 +183,11 @@ class Books:
             return "BE01"
         return _TOO_LITTLE if (customer if order.is_pull else ours).balance < order.amount else ""
 
-    def _account(self, iban: str, asset: str, name: str) -> Account:
+    def _account(self, party: Party, asset: str) -> Account:
         """The account, as if it had always been there."""
-        known = sql.account(self._db, iban, asset)
+        known = sql.account(self._db, party.iban, asset)
         if known is None:
-            known = Account(iban, asset, name, _PLENTY, is_open=1)
+            known = Account(party.iban, asset, party.name, _PLENTY, is_open=1)
             sql.put_account(self._db, known)
         return known
 
@@ -191,13 +200,16 @@ class Books:
                     self._move(payment)
 
     def _shortage(self, payment: Payment) -> str:
-        payer = sql.account(self._db, payment.iban if payment.is_pull else CLIENT_ACCOUNT, payment.asset)
+        payer = sql.account(self._db, payment.iban if payment.is_pull else payment.ours, payment.asset)
         return "" if payer and payer.balance >= payment.amount else _TOO_LITTLE
 
     def _move(self, payment: Payment) -> None:
         to_us = payment.amount if payment.is_pull else -payment.amount
         sql.move(self._db, payment.iban, payment.asset, -to_us)
-        sql.move(self._db, CLIENT_ACCOUNT, payment.asset, to_us)
+        sql.move(self._db, payment.ours, payment.asset, to_us)
+        ours = sql.account(self._db, payment.ours, payment.asset)
+        assert ours
+        sql.add_entry(self._db, payment.reference, ours, to_us, self._clock.timestamp())
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
@@ -209,12 +221,3 @@ class Books:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-
-
-def _drawn(payment: Payment) -> dict[str, Any]:
-    """As the client reads it: what was sent, and what became of it."""
-    id = "DomesticVRPId" if payment.is_pull else "DomesticPaymentId"
-    drawn = msgspec.json.decode(payment.data, type=dict[str, Any]) | {id: payment.id, "Status": payment.status}
-    if payment.status == REJECTED:
-        drawn["StatusReason"] = [{"StatusReasonCode": payment.reason}]
-    return drawn

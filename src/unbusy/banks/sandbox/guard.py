@@ -1,11 +1,12 @@
 """Who may speak to the sandbox bank: access tokens, and signatures under every message.
 
 A message's signature is a detached JSON Web Signature (RFC 7515, appendix F) in `x-jws-signature`,
-PS256, with the private claims of UK Open Banking in its header.
+PS256, with the private claims of UK Open Banking in its header where that is spoken.
 """
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs
 
 from joserfc import jws, jwt
@@ -15,7 +16,7 @@ from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
 
 from unbusy.banks.sandbox.keys import CLIENT_ID, Keys
-from unbusy.banks.sandbox.messages import Wrong
+from unbusy.banks.sandbox.orders import Wrong
 from unbusy.clock import Clock
 
 _ISSUED_AT, _ISSUER, _ANCHOR = (f"http://openbanking.org.uk/{claim}" for claim in ("iat", "iss", "tan"))
@@ -64,19 +65,21 @@ class Guard:
             raise Stranger("an access token is needed")
         self._verified(token, self._keys.bank)
 
-    def check(self, body: bytes, signature: str) -> None:
-        """Raises Wrong when the client did not sign exactly this."""
+    def check(self, body: bytes, signature: str, *, is_plain: bool) -> None:
+        """Raises Wrong when the client did not sign exactly this. A plain signature has no claims in it."""
         try:
             signed = jws.deserialize_compact(signature, self._keys.client, registry=_REGISTRY, payload=body)
         except (JoseError, ValueError) as error:
             raise Wrong(f"x-jws-signature: {error}") from None
-        if signed.headers().get(_ISSUER) != CLIENT_ID:
+        if not is_plain and signed.headers().get(_ISSUER) != CLIENT_ID:
             raise Wrong("x-jws-signature: signed by somebody else")
 
-    def sign(self, body: bytes) -> str:
+    def sign(self, body: bytes, *, is_plain: bool) -> str:
         """The bank's signature under an answer."""
-        claims = {_ISSUED_AT: int(self._clock.timestamp()), _ISSUER: "sandbox", _ANCHOR: "openbanking.org.uk"}
-        header = {"alg": _ALGORITHM, "kid": self._keys.bank.thumbprint(), **claims, "crit": list(claims)}
+        header: dict[str, Any] = {"alg": _ALGORITHM, "kid": self._keys.bank.thumbprint()}
+        if not is_plain:
+            claims = {_ISSUED_AT: int(self._clock.timestamp()), _ISSUER: "sandbox", _ANCHOR: "openbanking.org.uk"}
+            header |= {**claims, "crit": list(claims)}
         return jws.detach_content(jws.serialize_compact(header, body, self._keys.bank, registry=_REGISTRY))
 
     def _verified(self, token: str, key: RSAKey) -> dict[str, object]:

@@ -14,8 +14,9 @@ from joserfc.jwk import RSAKey
 from unbusy.settings import Settings
 
 CLIENT_ID = "unbusy"
-# The client's own account at the bank, which pushes are paid from and pulls are paid to.
-CLIENT_ACCOUNT = "GB33BUKB20201555555555"
+# The client's own accounts at the bank, one for each dialect, which pushes are paid from and pulls are paid to.
+CLIENT_ACCOUNTS = ("GB33BUKB20201555555555", "GB29NWBK60161331926819")
+CLIENT_BIC, BANK_BIC = "UNBUGB2LXXX", "SANDGB2LXXX"
 API = "/open-banking/v4.0/pisp"
 
 _BITS = 2048
@@ -29,7 +30,17 @@ token_url = "{address}/token"
 client_id = "{client_id}"
 key = "client.pem"
 bank_key = "bank.public.pem"
-account = {{ iban = "{account}", name = "unbusy" }}
+account = {{ iban = "{accounts[0]}", name = "unbusy" }}
+
+[partner]
+dialect = "iso20022"
+name = "Sandbox Partner Bank"
+url = "{address}/iso20022"
+bic = "{client_bic}"
+bank_bic = "{bank_bic}"
+key = "client.pem"
+bank_key = "bank.public.pem"
+account = {{ iban = "{accounts[1]}", name = "unbusy" }}
 """
 
 
@@ -54,7 +65,14 @@ def prepare(directory: Path, address: str) -> Path:
             _write(directory / f"{name}.public.pem", key.as_pem(private=False))
             _write(directory / f"{name}.pem", key.as_pem(private=True))
     banks = directory / "banks.toml"
-    text = _BANKS.format(address=address, api=API, client_id=CLIENT_ID, account=CLIENT_ACCOUNT)
+    text = _BANKS.format(
+        address=address,
+        api=API,
+        client_id=CLIENT_ID,
+        client_bic=CLIENT_BIC,
+        bank_bic=BANK_BIC,
+        accounts=CLIENT_ACCOUNTS,
+    )
     _write(banks, text.encode())
     return banks
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
-from iso4217 import Currency
 from msgspec import Meta
+
+from unbusy.banks.sandbox.orders import Agreed, Order, Party, Wrong, units
+from unbusy.banks.sandbox.sql import Payment
 
 _Form = TypeVar("_Form", bound=msgspec.Struct)
 
 Text = Annotated[str, Meta(min_length=1, max_length=140)]
 Reference = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,35}$")]
-
-
-class Wrong(Exception):
-    """The client's mistake; its text is for the client's developer."""
 
 
 class _Pascal(msgspec.Struct, rename="pascal"):
@@ -29,18 +26,6 @@ class Amount(_Pascal):
 
     amount: Annotated[str, Meta(pattern=r"^[0-9]{1,13}(\.[0-9]{1,5})?$")]
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
-
-    @property
-    def units(self) -> int:
-        """In minor units. Raises Wrong for a currency that there is not, and for nothing or a part of a unit."""
-        try:
-            places = Currency(self.currency).exponent or 0
-        except ValueError:
-            raise Wrong(f"there is no currency {self.currency}") from None
-        units = Decimal(self.amount).scaleb(places)
-        if units <= 0 or units != int(units):
-            raise Wrong(f"{self.amount} is no amount of {self.currency}")
-        return int(units)
 
 
 class Account(_Pascal):
@@ -96,20 +81,6 @@ class Consent(NamedTuple):
     data: dict[str, Any]
 
 
-class Order(NamedTuple):
-    """A payment that is asked for. `customer` is the account on the other side of the client's."""
-
-    reference: str
-    is_pull: bool
-    consent_id: str
-    scope: str
-    ours: Account
-    customer: Account
-    amount: int
-    asset: str
-    data: dict[str, Any]
-
-
 def consent(body: bytes, *, is_pull: bool) -> Consent:
     """Read what a consent is asked for. Raises Wrong."""
     raw = _data(body)
@@ -131,15 +102,14 @@ def order(body: bytes, *, is_pull: bool) -> Order:
         consent_id, scope = push.consent_id, _scope(push.initiation)
     money = moved.instructed_amount
     return Order(
-        moved.end_to_end_identification,
-        is_pull,
-        consent_id,
-        scope,
-        ours,
-        customer,
-        money.units,
-        money.currency,
-        _as_sent(raw),
+        reference=moved.end_to_end_identification,
+        is_pull=is_pull,
+        agreed=Agreed(consent_id, scope),
+        ours=Party(ours.identification, ours.name),
+        customer=Party(customer.identification, customer.name),
+        amount=units(money.amount, money.currency),
+        asset=money.currency,
+        data=_as_sent(raw),
     )
 
 
@@ -151,6 +121,17 @@ def amount_in(body: bytes) -> int | None:
         except Wrong:
             continue
     return None
+
+
+def drawn(payment: Payment) -> dict[str, Any]:
+    """A payment as the client reads it: what was sent, and what became of it."""
+    id = "DomesticVRPId" if payment.is_pull else "DomesticPaymentId"
+    told = msgspec.json.decode(payment.data, type=dict[str, Any]) | {id: payment.id, "Status": payment.status}
+    if payment.status == "CANC":
+        told["Instruction" if payment.is_pull else "Initiation"] = {"EndToEndIdentification": payment.reference}
+    if payment.status == "RJCT":
+        told["StatusReason"] = [{"StatusReasonCode": payment.reason}]
+    return told
 
 
 def document(data: Mapping[str, object]) -> bytes:

@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from unbusy.banks.sandbox import keys, messages
+from unbusy.banks.sandbox import keys
 from unbusy.banks.sandbox.bank import Answer, Asked, Bank
 from unbusy.banks.sandbox.books import Books
 from unbusy.banks.sandbox.faults import Fault, Faults, Kind
@@ -47,7 +47,7 @@ def run(directory: Path, listener: socket.socket, started: Callable[[], None]) -
     clock = SystemClock()
     faults = Faults(random.Random(_SEED))  # noqa: S311 - chance, not a secret
     with closing(Books(directory / "books.sqlite", clock=clock, ids=Ids(clock))) as books:
-        bank = Bank(books, Guard(keys.load(directory), clock=clock), faults)
+        bank = Bank(books, Guard(keys.load(directory), clock=clock), faults, clock=clock)
         config = uvicorn.Config(
             Wire(bank, faults),
             http=_Protocol,
@@ -72,7 +72,7 @@ class Wire:
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         assert scope["type"] == "http"
         asked = await _read(scope, receive)
-        fault = self._faults.strike(asked.operation, messages.amount_in(asked.body)) if asked.operation else None
+        fault = self._faults.strike(asked.operation, asked.amount) if asked.operation else None
         answer = await self._answer(asked, fault)
         if answer:
             await _write(answer, send)
@@ -92,14 +92,14 @@ class Wire:
         if fault.kind in {Kind.late, Kind.hang, Kind.reset}:
             return None
         if fault.kind in {Kind.rate_limit, Kind.maintenance, *_PLAIN}:
-            return self._refusal(fault)
+            return self._refusal(asked, fault)
         if fault.kind is Kind.slow:
             await asyncio.sleep(fault.seconds)
         return _spoilt(self._bank.answer(asked, fault), fault.kind)
 
-    def _refusal(self, fault: Fault) -> Answer:
+    def _refusal(self, asked: Asked, fault: Fault) -> Answer:
         if fault.kind is Kind.maintenance:
-            return self._bank.refusal(HTTPStatus.SERVICE_UNAVAILABLE, "maintenance", fault.seconds)
+            return self._bank.refusal(asked, HTTPStatus.SERVICE_UNAVAILABLE, "maintenance", fault.seconds)
         if fault.kind is Kind.rate_limit:
             return Answer(HTTPStatus.TOO_MANY_REQUESTS, b"", retry_after=fault.seconds)
         return Answer(_PLAIN[fault.kind], b"")
@@ -153,7 +153,7 @@ async def _read(scope: HTTPScope, receive: ASGIReceiveCallable) -> Asked:
 
 
 async def _write(answer: Answer, send: ASGISendCallable) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer.body)).encode())]
+    headers = [(b"content-type", answer.content_type.encode()), (b"content-length", str(len(answer.body)).encode())]
     if answer.signature:
         headers.append((b"x-jws-signature", answer.signature.encode()))
     if answer.retry_after is not None:

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS payments (
     reference TEXT NOT NULL CONSTRAINT a_reference_is_executed_once PRIMARY KEY,
     id        TEXT NOT NULL,
     is_pull   INTEGER NOT NULL,
+    ours      TEXT NOT NULL,
     iban      TEXT NOT NULL,
     asset     TEXT NOT NULL,
     amount    INTEGER NOT NULL,
@@ -34,6 +35,15 @@ CREATE TABLE IF NOT EXISTS payments (
     data      TEXT NOT NULL,
     due_at    REAL,
     CONSTRAINT only_what_is_pending_is_due CHECK ((due_at IS NULL) = (status != 'ACSP'))
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS entries (
+    number    INTEGER NOT NULL PRIMARY KEY,
+    asset     TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    amount    INTEGER NOT NULL,
+    balance   INTEGER NOT NULL,
+    booked_at REAL NOT NULL
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS pending ON payments (due_at) WHERE due_at IS NOT NULL;
@@ -58,6 +68,7 @@ class Payment(NamedTuple):
     reference: str
     id: str
     is_pull: int
+    ours: str
     iban: str
     asset: str
     amount: int
@@ -65,6 +76,20 @@ class Payment(NamedTuple):
     reason: str
     data: str
     due_at: float | None
+
+
+class Entry(NamedTuple):
+    """One line of an account of the client's: `amount` above zero came in, `balance` is after it."""
+
+    number: int
+    asset: str
+    reference: str
+    amount: int
+    balance: int
+    booked_at: float
+    id: str
+    iban: str
+    name: str
 
 
 def account(db: sqlite3.Connection, iban: str, asset: str) -> Account | None:
@@ -101,7 +126,7 @@ def add_consent(db: sqlite3.Connection, key: str, consent: Consent) -> None:
 
 
 _PAYMENTS = """
-SELECT reference, id, is_pull, iban, asset, amount, status, reason, data, due_at FROM payments
+SELECT reference, id, is_pull, ours, iban, asset, amount, status, reason, data, due_at FROM payments
 """
 
 
@@ -120,8 +145,8 @@ def due(db: sqlite3.Connection, now: float) -> list[Payment]:
 
 def add_payment(db: sqlite3.Connection, payment: Payment) -> None:
     db.execute(
-        "INSERT INTO payments (reference, id, is_pull, iban, asset, amount, status, reason, data, due_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO payments (reference, id, is_pull, ours, iban, asset, amount, status, reason, data, due_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         payment,
     )
 
@@ -130,3 +155,31 @@ def finish(db: sqlite3.Connection, reference: str, status: str, reason: str) -> 
     db.execute(
         "UPDATE payments SET status = ?, reason = ?, due_at = NULL WHERE reference = ?", (status, reason, reference)
     )
+
+
+def add_entry(db: sqlite3.Connection, reference: str, account: Account, amount: int, booked_at: float) -> None:
+    db.execute(
+        "INSERT INTO entries (asset, reference, amount, balance, booked_at) VALUES (?, ?, ?, ?, ?)",
+        (account.asset, reference, amount, account.balance, booked_at),
+    )
+
+
+def entries(db: sqlite3.Connection, ours: str, asset: str, since: float, until: float) -> list[Entry]:
+    query = """
+    SELECT e.number, e.asset, e.reference, e.amount, e.balance, e.booked_at, p.id, p.iban, a.name
+      FROM entries e
+      JOIN payments p ON p.reference = e.reference
+      JOIN accounts a ON a.iban = p.iban AND a.asset = e.asset
+     WHERE p.ours = ? AND e.asset = ? AND e.booked_at >= ? AND e.booked_at < ?
+     ORDER BY e.number
+    """
+    return [Entry(*row) for row in db.execute(query, (ours, asset, since, until))]
+
+
+def last_balance(db: sqlite3.Connection, ours: str, asset: str, before: float) -> int | None:
+    query = """
+    SELECT e.balance FROM entries e JOIN payments p ON p.reference = e.reference
+     WHERE p.ours = ? AND e.asset = ? AND e.booked_at < ? ORDER BY e.number DESC LIMIT 1
+    """
+    row = db.execute(query, (ours, asset, before)).fetchone()
+    return row[0] if row else None

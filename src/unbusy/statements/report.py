@@ -1,0 +1,97 @@
+"""What came of a bank's files, for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from unbusy import money
+from unbusy.errors import RequestError
+from unbusy.statements.service import Case, Statements, Taking
+
+_OPEN, _REFUSED = 1, 2
+_MOST_SHOWN = 50
+_DAY_S = 86_400
+
+
+class FileResult(msgspec.Struct, frozen=True):
+    """What came of one file: its statements, or why it was refused and at which field."""
+
+    file: str
+    statements: list[Taking]
+    refused: str = ""
+    field: str = ""
+
+
+async def reconcile(
+    statements: Statements, files: Sequence[Path], tell: Callable[[str, float], None]
+) -> list[FileResult]:
+    """Take in one file after the other; one that is refused stops no other."""
+    results: list[FileResult] = []
+    for number, file in enumerate(files):
+
+        def told(what: str, share: float, number: int = number, file: Path = file) -> None:
+            tell(f"{what} {file.name}", (number + share) / len(files))
+
+        try:
+            results.append(FileResult(str(file), await statements.take(file, told)))
+        except RequestError as error:
+            results.append(FileResult(str(file), [], str(error), error.field or ""))
+    return results
+
+
+def status(results: Sequence[FileResult]) -> int:
+    """How a command ends: 2 when a file was refused, 1 when a break is open, else 0."""
+    if any(one.refused for one in results):
+        return _REFUSED
+    return _OPEN if any(taking.cases for taking in _last(results)) else 0
+
+
+def show(out: Console, results: Sequence[FileResult]) -> None:
+    """A table of what was taken, then what is open of each account."""
+    table = Table("statement", "lines", "matched", "to suspense", "held", "resolved", box=None, header_style="dim")
+    for result in results:
+        for one in result.statements:
+            counts = (one.lines, sum(one.matched.values()), one.booked, one.held, one.resolved)
+            parked = ("[yellow]parked[/]", *[""] * 4)
+            table.add_row(escape(one.name), *(parked if one.parked else (f"{count:,}" for count in counts)))
+    if table.row_count:
+        out.print(table)
+    for result in results:
+        for warning in [text for one in result.statements for text in one.warnings][:_MOST_SHOWN]:
+            out.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        if result.refused:
+            out.print(f"[red]refused:[/] {escape(f'{result.file}: {result.refused}')}", soft_wrap=True)
+    for taking in _last(results):
+        _show_account(out, taking)
+
+
+def _last(results: Sequence[FileResult]) -> list[Taking]:
+    """How each account stands after the last statement of it."""
+    return list({taking.asset: taking for result in results for taking in result.statements}.values())
+
+
+def _show_account(out: Console, taking: Taking) -> None:
+    scale = money.iso_scales()[taking.asset]
+    for case in taking.cases[:_MOST_SHOWN]:
+        out.print(_shown(case, scale, taking.asset), soft_wrap=True)
+    if len(taking.cases) > _MOST_SHOWN:
+        out.print(f"… and {len(taking.cases) - _MOST_SHOWN} more; --json shows all")
+    if taking.bank is not None and taking.brought_in is not None:
+        moved = money.show_amount(taking.bank - taking.brought_in, scale)
+        books = money.show_amount(taking.books, scale)
+        out.print(f"The bank moved {moved} {taking.asset} since its first statement; the books say {books}.")
+    many = f"[red]{len(taking.cases)} open.[/]" if taking.cases else "[green]Every line is explained.[/]"
+    out.print(many)
+
+
+def _shown(case: Case, scale: int, asset: str) -> str:
+    age = f"{case.age_s / _DAY_S:.0f} days old" if case.age_s >= _DAY_S else "new"
+    amount = money.show_amount(case.amount, scale)
+    about = f" {case.about}" if case.about and case.about not in case.explanation else ""
+    return f"[red]{case.kind}[/] {amount} {asset}, {age}: {escape(case.explanation)}{about}"
