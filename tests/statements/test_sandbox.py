@@ -37,8 +37,16 @@ async def _move(bank: Bank, settings: Settings) -> int:
     for direction, amounts in _AMOUNTS.items():
         for amount in amounts:
             key = f"{direction}-{amount}"
-            about = {"key": key, "fingerprint": fingerprint(key), "deadline": Deadline(clock, 10)}
-            await transits.begin(ming, direction, account.id, amount, "EUR", **about)
+            await transits.begin(
+                ming,
+                direction,
+                account.id,
+                amount,
+                "EUR",
+                key=key,
+                fingerprint=fingerprint(key),
+                deadline=Deadline(clock, 10),
+            )
     connectors = connect(settings, clock=clock, ids=ids)
     (lane,) = lanes(bank.db, connectors.values(), clock=clock, settings=settings)
     open_ones = "SELECT count(*) FROM transits.transits WHERE status IN ('pending', 'unknown')"
