@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
     from unbusy.db.embedded import Server
-    from unbusy.drill import Result
     from unbusy.findings import Finding
-    from unbusy.statements import FileResult
 
 # Where prometheus-client keeps what several processes count; it looks when it is first imported.
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -218,11 +216,10 @@ def reconcile(
     if not files:
         raise SetupError("name at least one file")
     with located(settings) as url:
-        results = _with_progress(lambda tell: asyncio.run(_reconcile(settings, url, bank, files, tell)))
-    if json:
-        _show_json(results)
-    else:
-        statements.show(out, results)
+        results = _with_progress(
+            lambda tell: asyncio.run(statements.reconcile(settings, url, bank, files, _TENANT, tell))
+        )
+    _show_json(results) if json else statements.show(out, results)
     sys.exit(statements.status(results))
 
 
@@ -311,7 +308,7 @@ def drill(
     if json:
         _show_json(result)
     else:
-        _show_drill(result, out)
+        drill.show_result(Console(highlight=False), result, out)
     sys.exit(result.status)
 
 
@@ -446,29 +443,6 @@ async def _credit(settings: Settings, url: str, handle: str, amount: str, asset:
         await db.close()
 
 
-async def _reconcile(
-    settings: Settings, url: str, bank: str, files: Sequence[Path], tell: Callable[[str, float], None]
-) -> list[FileResult]:
-    from unbusy import banks
-    from unbusy.clock import SystemClock
-    from unbusy.db import Database
-    from unbusy.db.migrate import require_current
-    from unbusy.ids import Ids
-    from unbusy.statements import Statements, reconcile
-
-    account = banks.accounts(settings).get(bank)
-    if account is None:
-        raise SetupError(f"there is no bank {bank!r} in the file that the setting banks names")
-    await require_current(url)
-    clock = SystemClock()
-    db = await Database.open(url, size=1)
-    try:
-        statements = Statements(db, bank, account.iban, _TENANT, clock=clock, ids=Ids(clock))
-        return await reconcile(statements, files, tell)
-    finally:
-        await db.close()
-
-
 async def _add_operator(url: str, settings: Settings, secret: bytes, about: tuple[str, str, str | None, str]) -> str:
     """Add them, and give the handle they have."""
     from unbusy.clock import SystemClock
@@ -507,19 +481,6 @@ def _show_figures(figures: Struct, *, json: bool) -> None:
         return
     for name, value in msgspec.structs.asdict(figures).items():
         out.print(f"{name:<24} [bold]{value:>12,}[/]")
-
-
-def _show_drill(result: Result, directory: Path | None) -> None:
-    from unbusy import drill
-
-    drill.show_lines(out, result.lines)
-    for reason in result.void:
-        out.print(f"[yellow]void:[/] {escape(reason)}", soft_wrap=True)
-    for name, why in result.skipped.items():
-        out.print(f"[dim]skipped: {name}, {why}[/]", soft_wrap=True)
-    out.print(f"C = [bold]{result.capacity:,.0f}[/] payments a second; {result.took_s:.0f} s")
-    if directory:
-        out.print(f"The report is in {directory / 'report.html'}", soft_wrap=True)
 
 
 def _welcome(address: str, *, is_demo: bool = False) -> None:

@@ -42,7 +42,7 @@ async def _move(bank: Bank, settings: Settings) -> int:
                 key=key, fingerprint=fingerprint(key), deadline=Deadline(clock, 10),
             )  # fmt: skip
     connectors = connect(settings, clock=clock, ids=ids)
-    (lane,) = lanes(bank.db, connectors.values(), {}, clock=clock, settings=settings)
+    (lane,) = lanes(bank.db, [connectors["sandbox"]], {}, clock=clock, settings=settings)
     open_ones = "SELECT count(*) FROM transits.transits WHERE status IN ('pending', 'unknown')"
     async with asyncio.timeout(30):
         while await bank.as_superuser(open_ones):

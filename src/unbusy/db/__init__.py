@@ -7,7 +7,7 @@ is undone unless the block ends well. No bank, no mail and no HTTP while holding
 """
 
 from unbusy.db.connection import Connection, Row, Tx
-from unbusy.db.migrate import migrate
+from unbusy.db.migrate import migrate, require_current
 from unbusy.db.pool import Database, is_unavailable
 
-__all__ = ["Connection", "Database", "Row", "Tx", "is_unavailable", "migrate"]
+__all__ = ["Connection", "Database", "Row", "Tx", "is_unavailable", "migrate", "require_current"]

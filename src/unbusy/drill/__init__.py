@@ -10,8 +10,8 @@ void, never green; and a control run with the gate off must collapse, else the d
 """
 
 from unbusy.drill.lines import Line, Phase
-from unbusy.drill.picture import Picture, show_lines
+from unbusy.drill.picture import Picture, show_result
 from unbusy.drill.report import write_report
 from unbusy.drill.run import Machine, Result, Watcher, drill
 
-__all__ = ["Line", "Machine", "Phase", "Picture", "Result", "Watcher", "drill", "show_lines", "write_report"]
+__all__ = ["Line", "Machine", "Phase", "Picture", "Result", "Watcher", "drill", "show_result", "write_report"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unbusy.drill.lines import Line, Phase
+from unbusy.drill.run import Result
 from unbusy.load import Moment
 
 # In plain lines, every so many moments of half a second.
@@ -68,7 +70,7 @@ class Picture:
         return Group(Text.from_markup(head), table, ProgressBar(total=1, completed=self._share, width=_WIDTH))
 
 
-def show_lines(console: Console, lines: Iterable[Line]) -> None:
+def _show_lines(console: Console, lines: Iterable[Line]) -> None:
     """The table of what must hold, with what came out."""
     table = Table("#", "measure", "value", "must", "aim", "", box=None, header_style="dim", pad_edge=False)
     for line in lines:
@@ -76,6 +78,18 @@ def show_lines(console: Console, lines: Iterable[Line]) -> None:
         aim = f"[green]{line.aim}[/]" if line.aim_reached else line.aim
         table.add_row(str(line.line), escape(line.measure), f"[bold]{line.shown}[/]", line.must, aim, mark)
     console.print(table)
+
+
+def show_result(console: Console, result: Result, directory: Path | None) -> None:
+    """What came of a drill, and where its report is."""
+    _show_lines(console, result.lines)
+    for reason in result.void:
+        console.print(f"[yellow]void:[/] {escape(reason)}", soft_wrap=True)
+    for name, why in result.skipped.items():
+        console.print(f"[dim]skipped: {name}, {why}[/]", soft_wrap=True)
+    console.print(f"C = [bold]{result.capacity:,.0f}[/] payments a second; {result.took_s:.0f} s")
+    if directory:
+        console.print(f"The report is in {directory / 'report.html'}", soft_wrap=True)
 
 
 def _told(moment: Moment) -> list[tuple[str, str]]:

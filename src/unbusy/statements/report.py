@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,8 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unbusy import money
-from unbusy.errors import RequestError
+from unbusy import banks, money
+from unbusy.clock import SystemClock
+from unbusy.db import Database, require_current
+from unbusy.errors import RequestError, SetupError
+from unbusy.ids import Ids
+from unbusy.settings import Settings
 from unbusy.statements.service import Case, Statements, Taking
 
 _OPEN, _REFUSED = 1, 2
@@ -29,20 +34,39 @@ class FileResult(msgspec.Struct, frozen=True):
 
 
 async def reconcile(
-    statements: Statements, files: Sequence[Path], tell: Callable[[str, float], None]
+    settings: Settings,
+    url: str,
+    bank: str,
+    files: Sequence[Path],
+    tenant_id: int,
+    tell: Callable[[str, float], None],
 ) -> list[FileResult]:
-    """Take in one file after the other; one that is refused stops no other."""
-    results: list[FileResult] = []
-    for number, file in enumerate(files):
+    """Take in one file after the other; one that is refused stops no other. Raises SetupError for a bank unknown."""
+    account = banks.accounts(settings).get(bank)
+    if account is None:
+        raise SetupError(f"there is no bank {bank!r} in the file that the setting banks names")
+    await require_current(url)
+    clock = SystemClock()
+    db = await Database.open(url, size=1)
+    try:
+        statements = Statements(db, bank, account.iban, tenant_id, clock=clock, ids=Ids(clock))
+        return [
+            await _take(statements, file, partial(_tell, tell, file.name, number, len(files)))
+            for number, file in enumerate(files)
+        ]
+    finally:
+        await db.close()
 
-        def told(what: str, share: float, number: int = number, file: Path = file) -> None:
-            tell(f"{what} {file.name}", (number + share) / len(files))
 
-        try:
-            results.append(FileResult(str(file), await statements.take(file, told)))
-        except RequestError as error:
-            results.append(FileResult(str(file), [], str(error), error.field or ""))
-    return results
+def _tell(tell: Callable[[str, float], None], name: str, number: int, count: int, what: str, share: float) -> None:
+    tell(f"{what} {name}", (number + share) / count)
+
+
+async def _take(statements: Statements, file: Path, tell: Callable[[str, float], None]) -> FileResult:
+    try:
+        return FileResult(str(file), await statements.take(file, tell))
+    except RequestError as error:
+        return FileResult(str(file), [], str(error), error.field or "")
 
 
 def status(results: Sequence[FileResult]) -> int:
