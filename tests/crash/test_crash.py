@@ -19,6 +19,8 @@ from tests.crash.installation import Installation
 from unbusy.db.embedded import running_at
 from unbusy.load import PASSWORD, furnish
 
+pytestmark = pytest.mark.alone
+
 KILLS = int(os.environ.get("UNBUSY_CRASH_KILLS", "3"))
 CUSTOMERS = 8
 

@@ -21,6 +21,8 @@ from tests.crash.installation import Installation
 from unbusy.db.embedded import running_at
 from unbusy.load import ASSET, Load, Log, Moment, furnish, generate, payments, tokens
 
+pytestmark = pytest.mark.alone
+
 IS_WHOLE = "UNBUSY_CRASH_KILLS" in os.environ
 IN_LINE = 1_000
 SECONDS = 30.0 if IS_WHOLE else 5.0

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 UNBUSY = str(Path(sys.executable).with_name("unbusy"))
 
 

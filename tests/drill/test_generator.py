@@ -19,6 +19,8 @@ from tests.drill.server import Answer, answer, serving
 from unbusy.drill import measures
 from unbusy.load import Client, Load, Log, Moment, Payer, generate, payments
 
+pytestmark = pytest.mark.alone
+
 PEOPLE = [Payer(f"per_{number:032x}", f"token-{number}") for number in range(8)]
 DONE = answer("201 Created", '{"id":"pay_1","status":"completed"}')
 

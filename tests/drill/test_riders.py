@@ -25,6 +25,8 @@ from unbusy.errors import SetupError
 from unbusy.ids import Ids
 from unbusy.load import ASSET, PASSWORD, furnish, tokens
 
+pytestmark = pytest.mark.alone
+
 NOW = datetime.now(UTC).isoformat()
 PERSON = {"id": "per_1", "handle": "@r_0", "name": "Rider"}
 SESSION = {"access_token": "a", "refresh_token": "b", "expires_in": 600, "person": PERSON}
