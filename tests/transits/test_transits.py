@@ -241,26 +241,26 @@ async def test_taken_up_again_after_a_crash(way: Way, ming: Principal) -> None:
 async def test_a_bank_that_hangs(way: Way, ming: Principal) -> None:
     """Ties up its own lane for so long as a call may take, and no more calls than that has room for. Then
     nothing new is told to it before it has answered a question that moves no money; and first only one."""
-    for _ in range(72):
+    for _ in range(40):
         await way.begin(ming, PULL, 1)
 
     async def hang() -> Result:
         await asyncio.sleep(60)
         raise AssertionError
 
-    way.there.answers.extend([hang] * 64)
-    assert await way.lane.go_on(way.bank.clock.now()) == 64
+    way.there.answers.extend([hang] * 32)
+    assert await way.lane.go_on(way.bank.clock.now()) == 32
     assert await way.lane.go_on(way.bank.clock.now()) == 0
     await way.lane.finish()
     await way.look(declined("unavailable"), after_s=6)
-    assert await way.go_on(*[ACCEPTED] * 64) == 64
-    assert (len(way.there.sent), len(way.there.asked)) == (64, 65)
+    assert await way.go_on(*[ACCEPTED] * 32) == 32
+    assert (len(way.there.sent), len(way.there.asked)) == (32, 33)
     await way.look(declined("not_found"), after_s=6)
-    assert await way.go_on(*[SETTLED] * 64) == 64
-    assert len(way.there.sent) == 65
+    assert await way.go_on(*[SETTLED] * 32) == 32
+    assert len(way.there.sent) == 33
     while await way.go_on(*[SETTLED] * 7, after_s=2):
         way.there.answers.clear()
-    assert await way.bank.balance(ming) == 172
+    assert await way.bank.balance(ming) == 140
 
 
 async def test_waiting_for_a_bank_that_is_down(way: Way, ming: Principal) -> None:

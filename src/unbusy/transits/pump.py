@@ -29,8 +29,8 @@ from unbusy.transits.model import Status, Transit
 log = structlog.get_logger(__name__)
 
 # Transits at one bank at once. A bank that hangs ties up these and no others; one that answers each of
-# the two calls of a payment in 50 ms could get 640 a second.
-_MOST_CALLS = 64
+# the two calls of a payment in 50 ms could get 320 a second.
+_MOST_CALLS = 32
 # From the end of the longest call until somebody else may take the row up: time to write the answer down.
 _WRITE_S = 2.0
 
