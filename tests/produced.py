@@ -35,7 +35,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a whole run that leaves a reason out; one of several processes tells the first what it saw."""
     told = getattr(session.config, "workeroutput", None)
     if told is not None:
-        told[_PRODUCED] = [reason.value for reason in _produced]
+        told[_PRODUCED] = [*map(str, _produced)]
         return
     missing = sorted(set(Reason) - _produced)
     if _is_whole(session) and missing:
