@@ -14,6 +14,7 @@ import pytest
 import structlog
 from tests.produced import pytest_runtest_call as pytest_runtest_call  # noqa: PLC0414 - a hook
 from tests.produced import pytest_sessionfinish as pytest_sessionfinish  # noqa: PLC0414 - a hook
+from tests.produced import pytest_testnodedown as pytest_testnodedown  # noqa: PLC0414 - a hook
 
 from unbusy.db import Connection, Database, migrate
 from unbusy.db.embedded import Server

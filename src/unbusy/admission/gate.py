@@ -343,11 +343,10 @@ class Gate:
                 read += cost
         mean = self._queueing_s / self._finished if self._finished else 0.0
         target_s = self._options.target_s
-        # The oldest says something only when it is left behind: then nothing is finished that could tell. At the
-        # door, too: saying no is work, and takes its part of what can be done.
-        oldest = max(waits.payment, waits.door)
-        waited = oldest if oldest > mean + target_s else mean
-        sample = Sample(passed, self._completed, offered, waited + waits.loop)
+        # The oldest says something only when it is left behind: then nothing is finished that could tell.
+        waited = waits.payment if waits.payment > mean + target_s else mean
+        # Whoever waits to be looked at waits, too: saying no is work, and takes its part of what can be done.
+        sample = Sample(passed, self._completed, offered, max(waited, waits.door) + waits.loop)
         self.capacity = capacities.follow(self.capacity, sample, target_s)
         self._reading = capacities.follow(self._reading, Sample(passed, self._looked, read, waits.read), target_s)
         self._completed = self._looked = self._queueing_s = 0.0
