@@ -49,7 +49,7 @@ async def tell(
             OR array_position($9::text[], excluded.condition) >= array_position($9::text[], p.condition)
         RETURNING operation, condition
         """,
-        *(list(column) for column in zip(*told, strict=True)),
+        *zip(*told, strict=True),
         stale_before,
         list(Condition),
     )

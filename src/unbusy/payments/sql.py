@@ -49,7 +49,7 @@ async def recall(tx: Tx, orders: Sequence[Order]) -> Sequence[Row]:
           LEFT JOIN payments.limits l ON l.tenant_id = w.tenant_id AND l.asset = w.asset
           LEFT JOIN payments.payments e ON e.payer_id = w.payer_id AND e.key = w.key
         """,
-        *_columns([(order.payer_id, order.asset, order.tenant_id, order.key) for order in orders]),
+        *zip(*[(order.payer_id, order.asset, order.tenant_id, order.key) for order in orders], strict=True),
     )
 
 
@@ -85,7 +85,7 @@ async def add_profiles(tx: Tx, new: Sequence[Profile]) -> None:
          ORDER BY person_id, asset
             ON CONFLICT DO NOTHING
         """,
-        *_columns([(each.person_id, each.asset, each.tenant_id, each.day, each.month) for each in new]),
+        *zip(*[(each.person_id, each.asset, each.tenant_id, each.day, each.month) for each in new], strict=True),
     )
 
 
@@ -200,7 +200,7 @@ async def move_finish_by(tx: Tx, moved: Sequence[tuple[UUID, datetime]], now: da
         INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
         SELECT payer_id, tenant_id, 'payment.queued', id, updated_at FROM changed
         """,
-        *_columns(moved),
+        *zip(*moved, strict=True),
         now,
     )
 
@@ -391,7 +391,7 @@ async def pay_requests(tx: Tx, paid: Sequence[Payment]) -> None:
         SELECT person_id, tenant_id, 'request.paid', id, updated_at
           FROM changed, unnest(ARRAY[requester_id, payer_id]) AS person_id
         """,
-        *_columns([(payment.request_id, payment.id, payment.updated_at) for payment in paid]),
+        *zip(*[(payment.request_id, payment.id, payment.updated_at) for payment in paid], strict=True),
     )
 
 
@@ -475,7 +475,7 @@ async def tell(tx: Tx, told: Sequence[Told]) -> None:
         INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::timestamptz[])
         """,
-        *_columns(told),
+        *zip(*told, strict=True),
     )
 
 
@@ -494,7 +494,3 @@ async def people_with_events(connection: Connection, since: int, until: int) -> 
         until,
     )
     return [row["person_id"] for row in rows]
-
-
-def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -165,12 +165,14 @@ class Lane:
     async def _write(self, answers: Sequence[_Answer]) -> None:
         if not answers:
             return
-        given = {answer.transit.id: answer for answer in answers}
+        # One that was taken up twice may have two answers here, of which only that of the last try counts.
+        given = {(answer.transit.id, answer.transit.tries): answer for answer in answers}
 
         async def work(tx: Tx) -> list[tuple[Transit, Transit]]:
             now = self._clock.now()
-            current = await sql.lock(tx, [(answer.transit.id, answer.transit.tries) for answer in answers])
-            return await service.write_down(tx, [(each, given[each.id].after(each, now)) for each in current], now)
+            current = await sql.lock(tx, list(given))
+            steps = [(each, given[each.id, each.tries].after(each, now)) for each in current]
+            return await service.write_down(tx, steps, now)
 
         for before, after in await self._db.run(work):
             if after.is_final and not before.is_final:
