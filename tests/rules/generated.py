@@ -81,7 +81,7 @@ def commands() -> str:
         text = cli.app.generate_docs(output_format="markdown", include_hidden=False)
     finally:
         sys.argv = typed
-    head = "# Commands\n\nMade from `src/unbusy/cli.py` by `make docs`.\n"
+    head = "# Commands\n\nMade from `src/unbusy/cli/` by `make docs`.\n"
     return text.replace("# unbusy\n", head, 1).rstrip() + "\n"
 
 
