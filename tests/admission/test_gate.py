@@ -73,9 +73,37 @@ def test_after_a_second_times_are_told_by_the_worse_pace(before: float, after: f
     """That fewer can be let in is told soon; that more can be, when it has lasted."""
     line = Line(Shared(tmp_path / "shared", 0, 1).line(Class.pay, 1), 0, before, 600.0, START_AT)
     for step in range(1, 11):
-        line.tick(START_AT + step / 10, after)
+        line.tick(START_AT + step / 10, after, after)
     waits = [line.place(who)[1] for who in range(640)]
-    assert 640 / 400 < max(waits) < 640 / 80
+    assert 640 / 600 < max(waits) < 640 / 80
+
+
+def test_times_are_told_by_what_is_left_when_nobody_is_let_in_past_the_line(tmp_path: Path) -> None:
+    """Whoever is let in at once costs no refusal. When he waits like the others he does, and less can be done."""
+    alone, overtaken = (
+        Line(Shared(tmp_path / name, 0, 1).line(Class.pay, 1), 0, 1_000.0, 600.0, START_AT) for name in "ab"
+    )
+    for line in (alone, overtaken):
+        for who in range(6_400):
+            line.place(who)
+    for step in range(1, 21):
+        if step > 1:
+            for _ in range(100):
+                overtaken.enter()
+        for line in (alone, overtaken):
+            line.tick(START_AT + step / 10, 1_000.0, 1_000.0)
+    told = [line.place(0)[1] for line in (alone, overtaken)]
+    assert told[1] > 1.3 * told[0]
+
+
+def test_what_is_tried_is_not_promised(tmp_path: Path) -> None:
+    """More than is good is let in now and then, to learn; times are told by what is good."""
+    tried, good = (Line(Shared(tmp_path / name, 0, 1).line(Class.pay, 1), 0, 1_000.0, 600.0, START_AT) for name in "ab")
+    for step in range(1, 101):
+        tried.tick(START_AT + step / 10, 2_000.0, 1_000.0)
+        good.tick(START_AT + step / 10, 1_000.0, 1_000.0)
+    waits = [max(line.place(who)[1] for who in range(640)) for line in (tried, good)]
+    assert waits[0] == pytest.approx(waits[1], rel=0.1)
 
 
 def test_a_moved_ticket_lets_in_once_by_either_token(tmp_path: Path) -> None:

@@ -48,12 +48,13 @@ def test_it_is_first_come_first_served(tmp_path: Path) -> None:
 
 
 def test_after_a_surge_everybody_was_served_in_order(tmp_path: Path) -> None:
-    """A surge that ends leaves nobody unserved and nobody overtaken to speak of."""
+    """A surge that ends leaves nobody unserved, and few are overtaken: by what holders leave, for they are told the
+    time at which there will be room for certain."""
     load = Load(lambda t: 1.5 * C if t < 15 else 0.4 * C, CUSTOMERS)
     simulated = world(tmp_path, [load])
     simulated.run(40)
     assert sum(one.done_at < 0 for one in simulated.askers if one.asked_at < 39) == 0
-    assert spearman([(one.asked_at, one.entered_at) for one in simulated.askers if one.asked_at < 39]) >= 0.99
+    assert spearman([(one.asked_at, one.entered_at) for one in simulated.askers if one.asked_at < 39]) >= 0.98
 
 
 def test_after_a_freeze_it_is_as_before(tmp_path: Path) -> None:

@@ -368,6 +368,7 @@ class Gate:
         left = max(capacities.LEAST, self.capacity.limit - demands[Class.settle])
         demands[Class.settle] = 0.0
         room = self._reading.limit
+        lasts = min(1.0, self.capacity.good / self.capacity.limit)
         for klass, reach in zip(CLASSES, reaches(left, demands, self._options.floors), strict=True):
             queue = self._queues[klass]
             rate = reach
@@ -376,7 +377,7 @@ class Gate:
                 room = max(1.0, room - min(rate, demands[klass]))
             queue.divide(rate / COSTS[klass])
             for line in queue.lines.values():
-                line.tick(now, queue.level)
+                line.tick(now, queue.level, queue.level * lasts)
 
 
 def _salt(now: float) -> int:

@@ -32,7 +32,7 @@ _POSITION, _AT, _SPEED, _TOLD, _OFFER, _RATE, _CAME, _DUE = range(HEAD)
 # place is due already is let in at once. What that leaves over goes to newcomers.
 _SURE: Final = 0.9
 # A better pace is believed after some seconds, a worse one soon: who is told too early a time comes in vain.
-_BETTER_S: Final = 3.0
+_BETTER_S: Final = 1.5
 _WORSE_S: Final = 0.6
 # The fraction of a lane's tags: its number with the bits reversed, so that lanes in use are spread evenly.
 _FRACTIONS: Final = tuple(int(f"{lane:06b}"[::-1], 2) / LANES for lane in range(LANES))
@@ -136,8 +136,9 @@ class Hall:
         all_due = sum(cells[_DUE] for cells in self._live) + rates
         return all_came / all_due, (came + rate) / all_came
 
-    def look(self, now: float, offer: float, passed: float) -> None:
-        """See who lives and what was given, and offer this pace; what is told goes by that of the last seconds."""
+    def look(self, now: float, offer: float, lasting: float, passed: float) -> None:
+        """See who lives and what was given, and offer this pace; what is told goes by how much of it was to last in
+        the last seconds."""
         own, before = self._own, self._live
         self._live = [cells for cells in self._kept if cells is own or _is_live(cells, now)]
         self._lead = self._live[0]
@@ -150,7 +151,7 @@ class Hall:
         self._count()
         own[_OFFER] = offer
         told = own[_TOLD]
-        own[_TOLD] += (offer - told) * (1 - math.exp(-passed / (_BETTER_S if offer > told else _WORSE_S)))
+        own[_TOLD] += (lasting - told) * (1 - math.exp(-passed / (_BETTER_S if lasting > told else _WORSE_S)))
         self._pace = min(cells[_OFFER] for cells in self._live)
         self.told_pace = min(cells[_TOLD] for cells in self._live)
         self._speed = self._pace / max(1, self.active)

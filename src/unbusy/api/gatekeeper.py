@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 import msgspec
+import structlog
 
 from unbusy import telemetry
 from unbusy.admission import CLASSES, LIFE_S, Admitted, Class, Decision, Full, Gate, InLine, OverQuota, Tally, Waits
@@ -26,6 +27,8 @@ from unbusy.api.rounds import Rounds
 from unbusy.api.texts import LANGUAGES, Language, choose_language, reason_pages
 from unbusy.clock import Clock
 from unbusy.reasons import Reason
+
+log = structlog.get_logger()
 
 _TICK_S = 0.1
 # A payment that was let in has not begun after this: too many were. With a batch before it and its own, it
@@ -165,8 +168,13 @@ class Gatekeeper:
             asked = self._clock.monotonic()
             await asyncio.sleep(_TICK_S)
             lag = max(0.0, self._clock.monotonic() - asked - _TICK_S)
-            self._gate.tick(self._now(), Waits(lag, self._payment_wait(), self._read_wait(), self.rounds.oldest_wait))
-            self._tell(told)
+            try:
+                waits = Waits(lag, self._payment_wait(), self._read_wait(), self.rounds.oldest_wait)
+                self._gate.tick(self._now(), waits)
+                self._tell(told)
+            except Exception:
+                # A gate that never measures again would let in for ever what it let in last.
+                log.exception("the gate could not measure")
 
     def _tell(self, told: Sequence[_Told]) -> None:
         """Tell what happened since the last time, in the metrics."""
