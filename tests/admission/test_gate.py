@@ -68,6 +68,24 @@ def test_a_falling_capacity_moves_slots_and_says_so(tmp_path: Path) -> None:
     assert moved.ticket != held.ticket
 
 
+def test_when_nobody_has_to_wait_any_more_nobody_has_to(tmp_path: Path) -> None:
+    """Of a line that moved on faster than was told, whoever comes is let in, once, though it is not his time."""
+    gate = gate_at(tmp_path)
+    given = [place(gate, START_AT + 0.01, f"c{n}".encode()) for n in range(10_000)]
+    last = given[-1]
+    for step in range(1, 1_000):
+        now = START_AT + step / 10
+        gate.tick(now)
+        if isinstance(decision := pay(gate, now, b"c9999", last.ticket), Admitted):
+            break
+        assert decision == InLine(Class.pay, last.ticket, pytest.approx(last.slot_at, abs=0.002))  # pyright: ignore[reportArgumentType] - pytest's own equality
+    assert decision.entry is Entry.ticket
+    assert now < last.slot_at - 1
+    assert gate.tickets_refused == 0
+    pay(gate, now, b"c9999", last.ticket)
+    assert gate.tickets_refused == 1
+
+
 @pytest.mark.parametrize(("before", "after"), [(1_000.0, 100.0), (100.0, 1_000.0)], ids=["worse", "better"])
 def test_after_a_second_times_are_told_by_the_worse_pace(before: float, after: float, tmp_path: Path) -> None:
     """That fewer can be let in is told soon; that more can be, when it has lasted."""

@@ -271,7 +271,7 @@ class Gate:
     def _holder(self, line: Line, ticket: Ticket, token: str, now: float) -> Decision:
         klass = ticket.klass
         tally = self.tallies[klass]
-        if now < ticket.slot_at - TOLERANCE_S:
+        if now < ticket.slot_at - TOLERANCE_S and (ticket.is_crowd or line.is_behind(now)):
             tally.early += 1
             self._quotas.came_early(ticket.who)
             return InLine(klass, token, ticket.slot_at, is_crowd=ticket.is_crowd)

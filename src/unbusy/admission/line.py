@@ -112,6 +112,11 @@ class Line:
         """Whether anybody has a place that is not due yet."""
         return self._hall.end > self._hall.position
 
+    def is_behind(self, now: float) -> bool:
+        """Whether somebody has to wait: else whoever was told a later time may as well come in now."""
+        self._advance(now)
+        return self.waits or self._tokens < 1.0
+
     def has_room(self, now: float) -> bool:
         """Whether a newcomer may come in now. He is counted, but takes nothing yet."""
         self._advance(now)
