@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
+from itertools import accumulate
 from statistics import median
 from typing import Any
 
@@ -35,8 +36,9 @@ _QUEUED = 1.5
 # Queued payments are waited for at most so long after the last was accepted.
 _DRAIN_S = 120.0
 _BEFORE_FREEZE_S = 4.0
-# From one kill to the next: PostgreSQL recovers and the line forms again.
-_BETWEEN_KILLS_S = 3.0
+# From a kill to the next: who was killed is back, and the line forms again. Killed while it recovers, it was not there.
+_UNTIL_NEXT_S = {"gateway": 3.0, "worker": 3.0, "postgres": 8.0}
+_FIRST_KILL_S = 3.0
 _AGAIN = 10
 # Clients of the control run give up after this, and have connections enough to be many.
 _GIVES_UP_S, _MANY = 1.0, 8_192
@@ -267,11 +269,10 @@ def frozen(ground: Ground) -> Phase:
 def kills(ground: Ground) -> Phase:
     """10 × C while processes are killed in turn; then the oracle."""
     victims = [what for _ in range(ground.scale.kills) for what in KILLS]
-    events = [
-        Event((number + 1) * _BETWEEN_KILLS_S, partial(ground.system.kill, what)) for number, what in enumerate(victims)
-    ]
+    *times, ends = accumulate([_FIRST_KILL_S, *(_UNTIL_NEXT_S[what] for what in victims)])
+    events = [Event(at, partial(ground.system.kill, what)) for at, what in zip(times, victims, strict=True)]
     before = oracle.total(ground.system.url)
-    log = ground.run(*ground.crowds(_SURGE * ground.capacity, (len(victims) + 1) * _BETWEEN_KILLS_S), events=events)
+    log = ground.run(*ground.crowds(_SURGE * ground.capacity, ends), events=events)
     told = {log.key(want): id for want, id in log.payments.items()}
     answers, open_questions = _ask_again(ground, log)
     found = oracle.stored(ground.system.url, log.name)
