@@ -69,8 +69,9 @@ class Rider:
             may_have_moved |= told.may_have_moved
             if not may_have_moved:
                 return None
-            ticket = _place(told)
             await self._rest(told)
+            # A place of the surge may be minutes away; when that has ended, whoever comes anew is let in.
+            ticket = None if self._ended.is_set() else _place(told)
 
     async def _see_through(self, ride: Ride, payment: Payment) -> None:
         """Look after it until it is final."""
