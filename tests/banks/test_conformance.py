@@ -17,7 +17,11 @@ both = pytest.mark.parametrize("direction", list(Direction))
 either = pytest.mark.parametrize("direction", [Direction.push, pytest.param(Direction.pull, marks=pytest.mark.long)])
 
 # Not every dialect has every step: what cannot be called cannot go wrong.
-STEPS = {"sandbox": {"token", "consent", "send", "enquire", "withdraw"}, "partner": {"send", "enquire"}}
+STEPS = {
+    "sandbox": {"token", "consent", "send", "enquire", "withdraw"},
+    "partner": {"send", "enquire"},
+    "switch": {"token", "send", "enquire", "withdraw"},
+}
 
 
 def at(*operations: str) -> pytest.MarkDecorator:
@@ -227,7 +231,7 @@ def mortal() -> Generator[Sandbox]:
     sandbox.throw_away()
 
 
-@pytest.mark.parametrize("bank", ["sandbox", pytest.param("partner", marks=pytest.mark.long)], indirect=True)
+@pytest.mark.parametrize("bank", ["sandbox", pytest.param("partner", marks=pytest.mark.long), "switch"], indirect=True)
 async def test_a_bank_that_dies_neither_loses_nor_doubles(mortal: Sandbox, bank: str) -> None:
     """Killed amid forty instructions: while it is down nothing is made up, and afterwards each reference has one
     outcome, which is the one in the bank's books."""
