@@ -62,6 +62,11 @@ class Asked(NamedTuple):
         return self.fields["t"][:3]
 
     @property
+    def is_answer(self) -> bool:
+        """To an advice of the bank's: types of answers have an odd third digit."""
+        return int(self.kind[-1]) % 2 == 1
+
+    @property
     def operation(self) -> Operation | None:
         """None for what goes wrong nowhere: signing off, echo tests, and answers."""
         if self.kind == "080" and self.fields.get("70") == SIGN_ON:

@@ -165,8 +165,8 @@ class Line(asyncio.Protocol):
 
     def _do(self, asked: Asked, fault: Fault | None) -> None:
         """And let the way spoil what is answered."""
-        if asked.operation is None and asked.kind != "080":
-            return  # an answer to an advice
+        if asked.is_answer:
+            return
         answer = self._answer(asked, fault)
         match fault.kind if fault else None:
             case Kind.lost:
