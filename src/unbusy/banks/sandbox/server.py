@@ -96,6 +96,8 @@ class Wire:
             return None
         if fault.kind in {Kind.rate_limit, Kind.maintenance, *_PLAIN}:
             return self._refusal(asked, fault)
+        if fault.kind is Kind.twice:
+            self._bank.answer(asked, fault)
         if fault.kind is Kind.slow:
             await asyncio.sleep(fault.seconds)
         return _spoilt(self._bank.answer(asked, fault), fault.kind)

@@ -176,6 +176,8 @@ class Line(asyncio.Protocol):
             case Kind.garbled:
                 half = answer[2 : len(answer) // 2]
                 self._say(len(half).to_bytes(2, "big") + half)
+            case Kind.twice:
+                self._say(answer + self._answer(asked, fault))
             case Kind.forged:
                 self._say(answer[:-1] + bytes([answer[-1] ^ 1]))
             case _:
