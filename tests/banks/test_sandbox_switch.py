@@ -109,6 +109,9 @@ def test_who_has_not_signed_on_is_not_heard(sandbox: Sandbox) -> None:
     """Also one who has signed off."""
     client = Client(sandbox)
     assert client.pay()["39"] == "58"
+    assert client.ask(messages.management(messages.ECHO, client.ends))["39"] == "00"
+    assert client.ask(messages.management("999", client.ends))["39"] == "12"
+    assert client.pay()["39"] == "58"
     client.sign_on()
     assert client.pay()["39"] == "00"
     assert client.ask(messages.management(messages.SIGN_OFF, client.ends))["39"] == "00"

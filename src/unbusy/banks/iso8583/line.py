@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -24,6 +23,8 @@ _MOST_ASKED = 10_000
 _LAST_TRACE = 999_999
 # Nobody should wait long for a bank when leaving.
 _SIGN_OFF_S = 1.0
+# What a bank says of itself, whether for the first time or again.
+_MANAGEMENT, _ADVICE = "080", "022"
 
 
 class Address(NamedTuple):
@@ -178,18 +179,16 @@ class Line:
 
     def _answer(self, told: Fields) -> None:
         """The bank asks whether we are there, or tells how a payment ended, which we ask about in its turn anyway."""
-        heard = told["t"][:3] in _UNDERSTOOD
-        if told["t"][:3] == "022":
+        kind, code = told["t"][:3], verdicts.DONE
+        if kind == _ADVICE:
             log.info("bank_advised", bank=self._bank, reference=told.get("63", ""), code=told.get("39", ""))
-        elif not heard:
+        elif kind != _MANAGEMENT:
             log.warning("bank_message_not_known", bank=self._bank, type=told["t"])
-        self._say(messages.answer(told, verdicts.DONE if heard else verdicts.NOT_SUPPORTED))
+            code = verdicts.NOT_SUPPORTED
+        self._say(messages.answer(told, code))
 
     def _say(self, fields: Fields) -> None:
         self._writer.write(messages.encode(fields, self._seals))
-
-
-_UNDERSTOOD: Sequence[str] = ("080", "022")
 
 
 async def open_line(address: Address, timeout_s: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -33,7 +33,7 @@ CUT_OFF, INOPERATIVE, MALFUNCTION, TOO_LATE = "90", "91", "96", "68"
 _CODES = {"ACCC": APPROVED, "ACSP": UNDER_WAY, "CANC": TAKEN_BACK}
 _REASONS = {"AM04": "51", "AC04": "46", "AC01": "14", "BE01": "6P", "AM02": "61", "MS03": "05"}
 
-SIGN_ON, SIGN_OFF = "001", "002"
+SIGN_ON, SIGN_OFF, ECHO = "001", "002", "301"
 # By the first three digits of a message's type: the fourth says who began it, and that it is a repeat.
 _FAULTY = {"020": Operation.send, "060": Operation.enquire, "040": Operation.withdraw, "042": Operation.withdraw}
 _PULL, _PUSH = "100000", "260000"

@@ -62,17 +62,18 @@ class Switch:
 
     def answer(self, asked: Asked, fault: Fault | None = None) -> bytes:
         """Do what is asked, and say what came of it."""
+        verb = self._verbs.get(asked.kind)
+        if verb is None:
+            return self.reply(asked, iso8583.NO_SUCH_MESSAGE)
         try:
             iso8583.check(asked)
-            code, payment = self._verbs[asked.kind](asked, fault)
-        except KeyError:
-            return self.refusal(asked, iso8583.NO_SUCH_MESSAGE)
+            code, payment = verb(asked, fault)
         except Wrong as error:
-            return self.refusal(asked, iso8583.UNREADABLE, str(error)[:25])
+            return self.reply(asked, iso8583.UNREADABLE, str(error)[:25])
         return iso8583.answer(asked, code, self._keys.bank_secret, payment=payment)
 
-    def refusal(self, asked: Asked, code: str, more: str = "") -> bytes:
-        """The bank's own word that it did nothing."""
+    def reply(self, asked: Asked, code: str, more: str = "") -> bytes:
+        """The bank's own word, of which no payment is part."""
         return iso8583.answer(asked, code, self._keys.bank_secret, more=more)
 
     def advice(self, asked: Asked) -> bytes:
@@ -153,7 +154,7 @@ class Line(asyncio.Protocol):
         if fault and fault.kind in _REFUSALS:
             self._is_signed_on = self._is_signed_on and fault.kind is not Kind.signed_out
             more = f"{fault.seconds:.0f}" if fault.kind in {Kind.rate_limit, Kind.maintenance} else ""
-            self._say(self._switch.refusal(asked, _REFUSALS[fault.kind], more))
+            self._say(self._switch.reply(asked, _REFUSALS[fault.kind], more))
         elif fault and fault.kind is Kind.reset:
             self._transport.abort()
         elif fault and fault.kind is Kind.late:
@@ -172,7 +173,7 @@ class Line(asyncio.Protocol):
             case Kind.lost:
                 self._transport.abort()
             case Kind.lost_error:
-                self._say(self._switch.refusal(asked, iso8583.TOO_LATE))
+                self._say(self._switch.reply(asked, iso8583.TOO_LATE))
             case Kind.garbled:
                 half = answer[2 : len(answer) // 2]
                 self._say(len(half).to_bytes(2, "big") + half)
@@ -187,11 +188,18 @@ class Line(asyncio.Protocol):
 
     def _answer(self, asked: Asked, fault: Fault | None) -> bytes:
         if asked.kind == "080":
-            self._is_signed_on = asked.fields.get("70") != iso8583.SIGN_OFF
-            return self._switch.refusal(asked, iso8583.APPROVED)
+            return self._managed(asked)
         if not self._is_signed_on:
-            return self._switch.refusal(asked, iso8583.NOT_SIGNED_ON)
+            return self._switch.reply(asked, iso8583.NOT_SIGNED_ON)
         return self._switch.answer(asked, fault)
+
+    def _managed(self, asked: Asked) -> bytes:
+        what = asked.fields.get("70")
+        if what not in {iso8583.SIGN_ON, iso8583.SIGN_OFF, iso8583.ECHO}:
+            return self._switch.reply(asked, iso8583.NO_SUCH_MESSAGE)
+        if what != iso8583.ECHO:
+            self._is_signed_on = what == iso8583.SIGN_ON
+        return self._switch.reply(asked, iso8583.APPROVED)
 
     def _say(self, frame: bytes) -> None:
         if not self._transport.is_closing():
