@@ -244,7 +244,9 @@ def mortal() -> Generator[Sandbox]:
     sandbox.throw_away()
 
 
-@pytest.mark.parametrize("bank", ["sandbox", pytest.param("partner", marks=pytest.mark.long), "switch"], indirect=True)
+@pytest.mark.parametrize(
+    "bank", ["sandbox", *(pytest.param(name, marks=pytest.mark.long) for name in ("partner", "switch"))], indirect=True
+)
 async def test_a_bank_that_dies_neither_loses_nor_doubles(mortal: Sandbox, bank: str) -> None:
     """Killed amid forty instructions: while it is down nothing is made up, and afterwards each reference has one
     outcome, which is the one in the bank's books."""
