@@ -24,7 +24,7 @@ def sandbox(running: Sandbox) -> Generator[Sandbox]:
     running.mend()
 
 
-@pytest.fixture(params=["sandbox", "partner"], ids=["openbanking", "iso20022"])
+@pytest.fixture(params=["sandbox", "partner", "switch"], ids=["openbanking", "iso20022", "iso8583"])
 def bank(request: pytest.FixtureRequest) -> str:
     """The roster's name for the bank, which decides what is spoken to it."""
     return request.param

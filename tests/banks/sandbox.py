@@ -58,17 +58,19 @@ class Sandbox:
         self._http.close()
         self._directory.cleanup()
 
-    def settings(self, *, timeout_s: float = 30.0) -> Settings:
-        """Settings that know this bank, and wait for it so long."""
+    def settings(self, *, timeout_s: float = 30.0, only: str = "") -> Settings:
+        """Settings that know this bank, or only as one of the roster's, and wait for it so long."""
         home = self._data / "sandbox-bank"
-        banks = home / f"banks-{timeout_s}.toml"
-        banks.write_text((home / "banks.toml").read_text().replace("account =", f"timeout_s = {timeout_s}\naccount ="))
+        banks = home / f"banks-{only}-{timeout_s}.toml"
+        tables = (home / "banks.toml").read_text().replace("account =", f"timeout_s = {timeout_s}\naccount =")
+        banks.write_text("\n\n".join(table for table in tables.split("\n\n") if f"[{only}]" in table or not only))
         return Settings(banks=str(banks))
 
     def connector(self, bank: str = "sandbox", *, timeout_s: float = 30.0) -> Connector:
         """What speaks to it as the roster's `bank`, in that one's dialect."""
         clock = SystemClock()
-        return connect(self.settings(timeout_s=timeout_s), clock=clock, ids=Ids(clock))[bank]
+        # Reading the others' keys would take longer than most tests.
+        return connect(self.settings(timeout_s=timeout_s, only=bank), clock=clock, ids=Ids(clock))[bank]
 
     def break_with(self, **fault: Any) -> None:
         """From now on this goes wrong."""

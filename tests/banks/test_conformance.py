@@ -17,7 +17,11 @@ both = pytest.mark.parametrize("direction", list(Direction))
 either = pytest.mark.parametrize("direction", [Direction.push, pytest.param(Direction.pull, marks=pytest.mark.long)])
 
 # Not every dialect has every step: what cannot be called cannot go wrong.
-STEPS = {"sandbox": {"token", "consent", "send", "enquire", "withdraw"}, "partner": {"send", "enquire"}}
+STEPS = {
+    "sandbox": {"token", "consent", "send", "enquire", "withdraw"},
+    "partner": {"send", "enquire"},
+    "switch": {"token", "send", "enquire", "withdraw"},
+}
 
 
 def at(*operations: str) -> pytest.MarkDecorator:
@@ -32,6 +36,7 @@ NOT_TAKEN = {Kind.rate_limit, Kind.maintenance, Kind.signed_out}
 LOST_BEFORE = {Kind.error, Kind.reset}
 LOST_AFTER = {Kind.lost, Kind.lost_error, Kind.garbled, Kind.forged}
 SILENT = {Kind.hang, Kind.late}
+HARMLESS = {Kind.slow, Kind.twice}
 
 MAGIC = {
     6601: "insufficient_funds",
@@ -45,7 +50,7 @@ MAGIC = {
 
 def test_every_fault_is_tried() -> None:
     """A fault that the sandbox learns is one that connectors are tried with."""
-    assert {Kind.slow, *ACCEPTED_THEN, *NOT_TAKEN, *LOST_BEFORE, *LOST_AFTER, *SILENT} == set(Kind)
+    assert {*HARMLESS, *ACCEPTED_THEN, *NOT_TAKEN, *LOST_BEFORE, *LOST_AFTER, *SILENT} == set(Kind)
 
 
 @both
@@ -76,6 +81,18 @@ async def test_a_slow_bank_is_waited_for(sandbox: Sandbox, connector: Connector,
     """What comes late but in time is an answer like any other."""
     sandbox.break_with(kind="slow", seconds=0.1)
     assert (await connector.send(instruction(direction))).state is State.settled
+
+
+@both
+async def test_what_comes_twice_is_done_once(sandbox: Sandbox, connector: Connector, direction: Direction) -> None:
+    """Whatever is heard twice on its way, or answered twice: once done, once believed, and the next call is as good."""
+    sandbox.break_with(kind="twice")
+    told = instruction(direction)
+    first = await connector.send(told)
+    assert first.state is State.settled
+    assert await connector.enquire(told.reference, direction) == first
+    assert (await connector.enquire(f"no-{told.reference}", direction)).reason == "not_found"
+    assert sandbox.executed(told.reference) == 1
 
 
 @both
@@ -227,7 +244,9 @@ def mortal() -> Generator[Sandbox]:
     sandbox.throw_away()
 
 
-@pytest.mark.parametrize("bank", ["sandbox", pytest.param("partner", marks=pytest.mark.long)], indirect=True)
+@pytest.mark.parametrize(
+    "bank", ["sandbox", *(pytest.param(name, marks=pytest.mark.long) for name in ("partner", "switch"))], indirect=True
+)
 async def test_a_bank_that_dies_neither_loses_nor_doubles(mortal: Sandbox, bank: str) -> None:
     """Killed amid forty instructions: while it is down nothing is made up, and afterwards each reference has one
     outcome, which is the one in the bank's books."""

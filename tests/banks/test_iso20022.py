@@ -137,7 +137,8 @@ class Client:
     """Somebody who writes to the bank by hand, as the client it knows."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        _, entry = roster.read(Path(sandbox.settings().banks))
+        _, entry, _ = roster.read(Path(sandbox.settings().banks))
+        assert isinstance(entry, roster.Entry)
         assert isinstance(entry.table, Table)
         self.url = entry.table.url
         self.signer = Signer(entry.keys)

@@ -9,6 +9,7 @@ import pytest
 from tests.banks.sandbox import instruction
 
 from unbusy.banks import DECLINES, Direction, State, connect, roster
+from unbusy.banks.iso8583 import ISO8583
 from unbusy.banks.iso20022 import ISO20022
 from unbusy.banks.openbanking import OpenBanking, messages
 from unbusy.banks.openbanking.messages import Payment
@@ -76,7 +77,9 @@ def test_the_same_instruction_is_the_same_message() -> None:
 
 @pytest.fixture(scope="module")
 def banks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(tmp_path_factory.mktemp("bank"), "http://127.0.0.1:1")
+    banks = prepare(tmp_path_factory.mktemp("bank"), "http://127.0.0.1:1")
+    banks.with_name("short.key").write_text("00" * 8)
+    return banks
 
 
 def test_a_roster_is_read(banks: Path) -> None:
@@ -87,15 +90,18 @@ def test_a_roster_is_read(banks: Path) -> None:
     assert [(entry.id, entry.table.name, entry.table.timeout_s) for entry in entries] == [
         ("sandbox", "Sandbox Bank", 5.0),
         ("partner", "Sandbox Partner Bank", 5.0),
+        ("switch", "Sandbox Switch Bank", 5.0),
     ]
     assert [
         type(connector) for connector in connect(Settings(banks=str(banks)), clock=clock, ids=Ids(clock)).values()
     ] == [
         OpenBanking,
         ISO20022,
+        ISO8583,
     ]
     assert banks.stat().st_mode & 0o077 == 0
     assert (banks.parent / "client.pem").stat().st_mode & 0o077 == 0
+    assert (banks.parent / "switch.key").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize(
@@ -113,6 +119,12 @@ def test_a_roster_is_read(banks: Path) -> None:
         ('dialect = "iso20022"', ""),
         ("SANDGB2LXXX", "SAND"),
         ('bic = "UNBUGB2LXXX"', ""),
+        ("tcp://127.0.0.1:1", "tcp://switch.bank.example:1"),
+        ("tcp://127.0.0.1:1", "tcp://127.0.0.1"),
+        ("tcp://127.0.0.1:1", "http://127.0.0.1:1"),
+        ("switch.key", "client.pem"),
+        ("switch.key", "short.key"),
+        ('institution = "42017"', 'institution = "UNBUSY"'),
     ],
 )
 def test_a_wrong_roster_stops_the_start(banks: Path, right: str, wrong: str) -> None:

@@ -20,7 +20,8 @@ class Developer:
     """Somebody who writes to the bank by hand, as the client it knows."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        entry, _ = roster.read(Path(sandbox.settings().banks))
+        entry, *_ = roster.read(Path(sandbox.settings().banks))
+        assert isinstance(entry, roster.Entry)
         assert isinstance(entry.table, Table)
         self.table = entry.table
         clock = SystemClock()

@@ -181,8 +181,8 @@ async def test_what_is_not_there(site: Site, ming: Person) -> None:
 
 async def test_how_the_banks_fare(site: Site, ming: Person) -> None:
     """Not known while no worker looks; then what workers told last, in words, in both languages."""
-    bank, partner = (await ming.get("/v1/banks")).json()["items"]
-    assert partner["name"] == "Sandbox Partner Bank"
+    bank, partner, switch = (await ming.get("/v1/banks")).json()["items"]
+    assert (partner["name"], switch["name"]) == ("Sandbox Partner Bank", "Sandbox Switch Bank")
     assert (bank["id"], bank["name"]) == ("sandbox", "Sandbox Bank")
     assert bank["topups"] == {"state": "unknown", "message": "Top-ups from Sandbox Bank: not known just now."}
     there = ScriptedBank()
@@ -194,12 +194,12 @@ async def test_how_the_banks_fare(site: Site, ming: Person) -> None:
         await lane.finish()
         site.bank.clock.go(seconds=1)
     await asyncio.sleep(1)  # so long a gateway tells what it has read
-    bank, _ = (await ming.get("/v1/banks")).json()["items"]
+    bank, *_ = (await ming.get("/v1/banks")).json()["items"]
     payouts, enquiries = bank["payouts"], bank["enquiries"]
     assert (payouts["state"], enquiries["state"]) == ("down", "down")
     assert payouts["message"].startswith("Payouts to Sandbox Bank: not possible now, the bank does not answer.")
     assert enquiries["message"].endswith("We go on asking, and money that waits for one stays held.")
     assert enquiries["last_good_at"] < enquiries["since"]
     ming.client.headers["accept-language"] = "zh"
-    bank, _ = (await ming.get("/v1/banks")).json()["items"]
+    bank, *_ = (await ming.get("/v1/banks")).json()["items"]
     assert bank["payouts"]["message"].startswith("提现到Sandbox Bank：银行没有响应")

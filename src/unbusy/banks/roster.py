@@ -21,6 +21,15 @@ One table a bank, its id the table's name; `dialect` says what it speaks, and wi
     key = "client.pem"
     bank_key = "bank.public.pem"
     account = { iban = "GB94BARC10201530093459", name = "unbusy" }
+
+    [switch]
+    dialect = "iso8583"
+    name = "Switch Bank"
+    url = "tls://switch.bank.example:8583"
+    institution = "42017"                # our number there
+    key = "switch.key"                   # the secret under what we say, in hexadecimal digits
+    bank_key = "switch.bank.key"         # the one under what the bank says
+    account = { iban = "GB82WEST12345698765432", name = "unbusy" }
 """
 
 from __future__ import annotations
@@ -36,14 +45,14 @@ import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from unbusy.banks import iso20022, openbanking
+from unbusy.banks import iso8583, iso20022, openbanking
 from unbusy.banks.tables import Keys
 from unbusy.errors import SetupError
 
 _ID = r"[a-z][a-z0-9-]{0,31}"
 _USUAL = "openbanking"
-_DIALECTS: Mapping[str, type[openbanking.Table | iso20022.Table]] = MappingProxyType(
-    {_USUAL: openbanking.Table, "iso20022": iso20022.Table}
+_DIALECTS: Mapping[str, type[openbanking.Table | iso20022.Table | iso8583.Table]] = MappingProxyType(
+    {_USUAL: openbanking.Table, "iso20022": iso20022.Table, "iso8583": iso8583.Table}
 )
 
 
@@ -55,28 +64,43 @@ class Entry(NamedTuple):
     keys: Keys
 
 
-def read(path: Path) -> Sequence[Entry]:
+class Switch(NamedTuple):
+    """One bank behind a switch, with which we share secrets."""
+
+    id: str
+    table: iso8583.Table
+    seals: iso8583.Seals
+
+
+def read(path: Path) -> Sequence[Entry | Switch]:
     """The banks of a file, in its order. Raises SetupError with what is wrong with it."""
+
+    def content(name: str) -> bytes:
+        return (path.parent / name).read_bytes()
 
     # Banks may share a key, and reading one takes long: once each.
     @cache
     def key(name: str) -> RSAKey:
-        return RSAKey.import_key((path.parent / name).read_bytes())
+        return RSAKey.import_key(content(name))
 
     try:
         tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
-        return [_entry(id, table, key) for id, table in tables.items()]
+        return [_entry(id, table, key, content) for id, table in tables.items()]
     except OSError as error:
         raise SetupError(f"cannot read {error.filename}: {error.strerror}") from None
     except (msgspec.DecodeError, JoseError, ValueError) as error:
         raise SetupError(f"wrong banks in {path}: {error}") from None
 
 
-def _entry(id: str, fields: dict[str, Any], key: Callable[[str], RSAKey]) -> Entry:
+def _entry(
+    id: str, fields: dict[str, Any], key: Callable[[str], RSAKey], content: Callable[[str], bytes]
+) -> Entry | Switch:
     if not re.fullmatch(_ID, id):
         raise ValueError(f"{id!r} is no id of a bank; it must be small letters, digits and dashes")
     dialect = fields.pop("dialect", _USUAL)
     if dialect not in _DIALECTS:
         raise ValueError(f"no bank speaks {dialect!r}; `dialect` is one of {', '.join(_DIALECTS)}")
     table = msgspec.convert(fields, _DIALECTS[dialect])
+    if isinstance(table, iso8583.Table):
+        return Switch(id, table, iso8583.Seals.read(content(table.key), content(table.bank_key)))
     return Entry(id, table, Keys(ours=key(table.key), bank=key(table.bank_key)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from unbusy.banks import iso20022, openbanking, roster, sql
+from unbusy.banks import iso8583, iso20022, openbanking, roster, sql
 from unbusy.banks.port import Connector, ExternalAccount
 from unbusy.banks.sql import Told
 from unbusy.clock import Clock
@@ -54,7 +54,9 @@ def names(settings: Settings) -> Mapping[str, str]:
     return {entry.id: entry.table.name for entry in _entries(settings)}
 
 
-def _connector(entry: roster.Entry, *, clock: Clock, ids: Ids) -> Connector:
+def _connector(entry: roster.Entry | roster.Switch, *, clock: Clock, ids: Ids) -> Connector:
+    if isinstance(entry, roster.Switch):
+        return iso8583.ISO8583(entry.id, entry.table, entry.seals, clock=clock, ids=ids)
     match entry.table:
         case openbanking.Table() as table:
             return openbanking.OpenBanking(entry.id, table, entry.keys, clock=clock, ids=ids)
@@ -72,5 +74,5 @@ def limits(settings: Settings) -> Mapping[str, float]:
     return {entry.id: limit for entry in _entries(settings) if (limit := entry.table.calls_per_s)}
 
 
-def _entries(settings: Settings) -> Sequence[roster.Entry]:
+def _entries(settings: Settings) -> Sequence[roster.Entry | roster.Switch]:
     return roster.read(Path(settings.banks).expanduser()) if settings.banks else ()

@@ -41,7 +41,7 @@ class NoAnswer(Failure):
 
 def client(timeout_s: float) -> httpx.AsyncClient:
     """Connections to one bank."""
-    return httpx.AsyncClient(timeout=timeout_s, verify=_trusted())
+    return httpx.AsyncClient(timeout=timeout_s, verify=trusted())
 
 
 async def request(
@@ -91,7 +91,7 @@ def unavailable(error: Failure | TimeoutError) -> Result:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """Whose certificates are good: read once, for it takes longer than a call."""
     return httpx.create_ssl_context()
 

@@ -18,6 +18,9 @@ By the other it takes pacs.008, pacs.003 and pacs.028 with their header, one pay
 under a detached PS256 signature and nothing else, and answers pacs.002. An enquiry for what it has
 not got withdraws it.
 
+And on the same port it is a switch (`switch.py`): ISO 8583 over connections that stay, which begin with a byte that no
+HTTP begins with.
+
     POST | GET | DELETE /faults                 what goes wrong from now on (`faults.py`)
     PUT /accounts                               a customer's account as it should be
     GET /books                                  what was executed, and what everybody has

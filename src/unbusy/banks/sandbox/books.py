@@ -3,6 +3,7 @@
     pay ──▶ ACCC | RJCT            executed, or not and why
         └─▶ ACSP ──▶ ACCC | RJCT   later, when a fault says so
     withdraw ──▶ CANC              of a reference that never came: it is not executed any more
+    reverse ──▶ CANC               and of one that came: what moved is moved back
 
 It survives a kill at any line, and executes a reference once.
 """
@@ -127,6 +128,18 @@ class Books:
                 known = self._withdrawn(reference, is_pull)
                 sql.add_payment(self._db, known)
         return known
+
+    def reverse(self, reference: str, *, is_pull: bool) -> bool:
+        """Let nothing have come of a reference, whatever did before. False when what moved cannot be had back."""
+        known = self.withdraw(reference, is_pull=is_pull)
+        with self._transaction():
+            if known.status == SETTLED:
+                back = known._replace(is_pull=not known.is_pull)
+                if self._shortage(back):
+                    return False
+                self._move(back)
+            sql.finish(self._db, reference, CANCELLED, "")
+        return True
 
     def _withdrawn(self, reference: str, is_pull: bool) -> Payment:
         return Payment(

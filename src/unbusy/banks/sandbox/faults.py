@@ -29,6 +29,7 @@ class Kind(StrEnum):
     garbled = "garbled"  # does it, answers half a document
     forged = "forged"  # does it, answers under somebody else's signature
     late = "late"  # never answers, and does it after `seconds`
+    twice = "twice"  # hears it twice on its way, and answers each time where that can be
 
 
 class Operation(StrEnum):

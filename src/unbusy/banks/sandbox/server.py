@@ -1,4 +1,4 @@
-"""The sandbox bank's process: HTTP, and everything that can go wrong with it."""
+"""The sandbox bank's process: HTTP, and everything that can go wrong with it; a switch by the same door."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from unbusy.banks.sandbox.bank import Answer, Asked, Bank
 from unbusy.banks.sandbox.books import Books
 from unbusy.banks.sandbox.faults import Fault, Faults, Kind
 from unbusy.banks.sandbox.guard import Guard
+from unbusy.banks.sandbox.switch import Line, Switch, is_spoken
 from unbusy.clock import SystemClock
 from unbusy.ids import Ids
 
@@ -47,9 +48,10 @@ def run(directory: Path, listener: socket.socket, started: Callable[[], None]) -
     clock = SystemClock()
     faults = Faults(random.Random(_SEED))  # noqa: S311 - chance, not a secret
     with closing(Books(directory / "books.sqlite", clock=clock, ids=Ids(clock))) as books:
-        bank = Bank(books, Guard(keys.load(directory), clock=clock), faults, clock=clock)
+        known = keys.load(directory)
+        bank = Bank(books, Guard(known, clock=clock), faults, clock=clock)
         config = uvicorn.Config(
-            Wire(bank, faults),
+            Wire(bank, faults, Switch(books, faults, known, clock=clock)),
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -65,9 +67,10 @@ def run(directory: Path, listener: socket.socket, started: Callable[[], None]) -
 class Wire:
     """The ASGI application. Between the bank and its client lies all that faults do."""
 
-    def __init__(self, bank: Bank, faults: Faults) -> None:
+    def __init__(self, bank: Bank, faults: Faults, switch: Switch) -> None:
         self._bank = bank
         self._faults = faults
+        self.switch = switch
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         assert scope["type"] == "http"
@@ -93,6 +96,8 @@ class Wire:
             return None
         if fault.kind in {Kind.rate_limit, Kind.maintenance, *_PLAIN}:
             return self._refusal(asked, fault)
+        if fault.kind is Kind.twice:
+            self._bank.answer(asked, fault)
         if fault.kind is Kind.slow:
             await asyncio.sleep(fault.seconds)
         return _spoilt(self._bank.answer(asked, fault), fault.kind)
@@ -121,7 +126,20 @@ def _spoilt(answer: Answer, kind: Kind) -> Answer | None:
 
 
 class _Protocol(HttpToolsProtocol):
-    """HTTP that lets a request reach its connection, so that a fault can cut it."""
+    """HTTP that lets a request reach its connection, so that a fault can cut it; and lets a switch have its own."""
+
+    _has_begun = False
+
+    def data_received(self, data: bytes) -> None:
+        if not self._has_begun and is_spoken(data):
+            self.connections.discard(self)
+            line = Line(cast("Wire", self.config.app).switch, self.connections)
+            self.transport.set_protocol(line)
+            line.connection_made(self.transport)
+            line.data_received(data)
+            return
+        self._has_begun = True
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
