@@ -101,11 +101,11 @@ async def test_accepted_is_not_the_end(
     sandbox: Sandbox, connector: Connector, direction: Direction, kind: Kind, then: State
 ) -> None:
     """What the bank has taken is enquired about until it says what became of it."""
-    sandbox.break_with(kind=kind, operation="send", seconds=0.2)
+    sandbox.break_with(kind=kind, operation="send", seconds=0.7)
     told = instruction(direction)
     assert (await connector.send(told)).state is State.accepted
     assert (await connector.enquire(told.reference, direction)).state is State.accepted
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.7)
     assert (await connector.enquire(told.reference, direction)).state is then
     assert sandbox.executed(told.reference) == (then is State.settled)
 
