@@ -12,6 +12,8 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
+from schwifty import IBAN
+from schwifty.exceptions import SchwiftyException
 
 from unbusy import money
 from unbusy.errors import Invalid
@@ -110,8 +112,8 @@ def read_units(text: str, asset: str, where: str) -> int:
 
 
 def read_number(text: str) -> int | None:
-    """A statement's number; None where it has none that one could count on by."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
+    """A statement's number; None where it has none that one could count on by. Some banks write 0 each day."""
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
 
 
 def squeezed(text: str | None) -> str:
@@ -120,8 +122,31 @@ def squeezed(text: str | None) -> str:
 
 
 def compact_account(text: str) -> str:
-    """An account as it is compared: `GB33 BUKB…` and `gb33bukb…` are the same."""
+    """An account as it is kept: `GB33 BUKB…` and `gb33bukb…` are the same."""
     return re.sub(r"[\s-]", "", text).upper()
+
+
+def is_account(told: str, asset: str, iban: str) -> bool:
+    """Whether an account as a bank writes it is the one of this IBAN: `37040044/0532013000`, `1291.99.348EUR`.
+
+    Either the IBAN itself, or the national number that it contains; before it the bank's code, name or BIC,
+    after it the currency, if any.
+    """
+    parts = [part for part in told.replace(".", "").split("/") if part not in {"", asset}]
+    if not parts:
+        return False
+    *before, number = parts
+    number = number.removesuffix(asset)
+    if iban in {told, number}:
+        return True
+    try:
+        ours = IBAN(iban)
+    except SchwiftyException:
+        return False
+    banks = {ours.bank_code, ours.branch_code, ours.bank_code + ours.branch_code}
+    numbers = {ours.account_code, ours.branch_code + ours.account_code, str(ours.bban)}
+    is_ours = number.lstrip("0") in {one.lstrip("0") for one in numbers}
+    return is_ours and all(part in banks or not part.isdigit() for part in before)
 
 
 def end_of_day(day: date) -> datetime:

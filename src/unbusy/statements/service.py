@@ -87,7 +87,7 @@ class Statements:
         return await self._db.run(work)
 
     async def _take(self, tx: Tx, statement: Statement, digest: bytes, tell: Tell) -> Taking:
-        if statement.account != self._iban:
+        if not model.is_account(statement.account, statement.asset, self._iban):
             raise Invalid(f"this is of the account {statement.account!r}, and ours is {self._iban}", field="account")
         account = await self._open(tx, statement)
         if await sql.is_taken(tx, account.id, digest):
