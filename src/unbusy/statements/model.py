@@ -154,8 +154,12 @@ def end_of_day(day: date) -> datetime:
     return datetime.combine(day, time.max, UTC)
 
 
-def fault(statement: Statement, last: Taken | None) -> tuple[Break, str] | None:
-    """Why a statement cannot be taken now, if so: its sum is broken, or it does not follow the last one."""
+def fault(statement: Statement, last: Taken | None, *, is_vouched_for: bool = False) -> tuple[Break, str] | None:
+    """Why a statement cannot be taken now, if so: its sum is broken, or it does not follow the last one.
+
+    Somebody who has closed that case by hand vouches for its number: some banks count by the days of the year,
+    holidays too. For its balances nobody can.
+    """
     if statement.kind is Kind.notification:
         return None
     if statement.opening is None or statement.closing is None:
@@ -163,11 +167,11 @@ def fault(statement: Statement, last: Taken | None) -> tuple[Break, str] | None:
     if (sum := statement.opening + statement.moved) != statement.closing:
         told = (_shown(statement, amount) for amount in (statement.opening, statement.moved, sum, statement.closing))
         return Break.broken_sum, "opening {} and lines {} make {}, and the closing balance is {}".format(*told)
-    return _gap(statement, statement.opening, last) if last else None
+    return _gap(statement, statement.opening, last, is_vouched_for=is_vouched_for) if last else None
 
 
-def _gap(statement: Statement, opening: int, last: Taken) -> tuple[Break, str] | None:
-    if not _follows(statement, last):
+def _gap(statement: Statement, opening: int, last: Taken, *, is_vouched_for: bool) -> tuple[Break, str] | None:
+    if not is_vouched_for and not _follows(statement, last):
         return Break.gap, f"it is number {statement.number}, and the last one taken is {last.number}"
     if opening != last.closing:
         told = (_shown(statement, amount) for amount in (opening, last.closing))
@@ -201,4 +205,18 @@ def booking(
         amount=abs(amount),
         asset=asset,
         code="bank_line_explained" if undone else "bank_line",
+    )
+
+
+def handing(case_id: UUID, tenant_id: int, asset: str, amount: int, suspense: UUID, wallet: UUID) -> Transfer:
+    """Hands what waits in suspense for a case to a wallet; below zero, takes out of it what the bank took."""
+    debit_id, credit_id = (suspense, wallet) if amount > 0 else (wallet, suspense)
+    return Transfer(
+        id=uuid5(case_id, "handed"),
+        tenant_id=tenant_id,
+        debit_id=debit_id,
+        credit_id=credit_id,
+        amount=abs(amount),
+        asset=asset,
+        code="case_closed",
     )

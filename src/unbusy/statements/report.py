@@ -17,7 +17,9 @@ from unbusy.db import Database, require_current
 from unbusy.errors import RequestError, SetupError
 from unbusy.ids import Ids
 from unbusy.settings import Settings
-from unbusy.statements.service import Case, Statements, Taking
+from unbusy.statements.cases import Case, OpenCase
+from unbusy.statements.closing import Report
+from unbusy.statements.service import Statements, Taking
 
 _OPEN, _REFUSED = 1, 2
 _MOST_SHOWN = 50
@@ -118,4 +120,22 @@ def _shown(case: Case, scale: int, asset: str) -> str:
     age = f"{case.age_s / _DAY_S:.0f} days old" if case.age_s >= _DAY_S else "new"
     amount = money.show_amount(case.amount, scale)
     about = f" {case.about}" if case.about and case.about not in case.explanation else ""
-    return f"[red]{case.kind}[/] {amount} {asset}, {age}: {escape(case.explanation)}{about}"
+    return f"{case.id} [red]{case.kind}[/] {amount} {asset}, {age}: {escape(case.explanation)}{about}"
+
+
+def show_cases(out: Console, cases: Sequence[OpenCase]) -> None:
+    """Each case on a line, under its bank."""
+    for case in cases:
+        out.print(f"{case.bank}: {_shown(case, money.iso_scales()[case.asset], case.asset)}", soft_wrap=True)
+    out.print(f"[red]{len(cases)} open.[/]" if cases else "[green]No case is open.[/]")
+
+
+def show_day(out: Console, report: Report) -> None:
+    """A closed day as a table, account by account."""
+    table = Table("account", "opening", "lines", "explained", "suspense", "held", "closing", "breaks", box=None)
+    for one in report.accounts:
+        scale = money.iso_scales()[one.asset]
+        amounts = (one.explained.amount, one.suspense.amount, one.held.amount, one.closing)
+        shown = [money.show_amount(amount, scale) for amount in (one.opening, *amounts)]
+        table.add_row(f"{one.bank} {one.asset}", shown[0], f"{one.lines:,}", *shown[1:], str(len(one.breaks)))
+    out.print(table)
