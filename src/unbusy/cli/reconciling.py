@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from unbusy import settings as all_settings
 from unbusy.cli.shell import FOUND, TENANT, Data, Json, app, err, out, show_json, with_progress
-from unbusy.errors import SetupError
+from unbusy.errors import SetupError, Unavailable
 from unbusy.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,6 +53,39 @@ def reconcile(
         )
     show_json(results) if json else statements.show(out, results)
     sys.exit(statements.status(results))
+
+
+@app.command
+def collect(
+    *,
+    once: Annotated[bool, Parameter(negative="", help="Take what is there, and end.")] = False,
+    every_s: Annotated[float, Parameter(help="How often to look, in seconds.")] = 10.0,
+    data: Data = None,
+) -> None:
+    """Take in statements as banks put them into their folders, until it is stopped.
+
+    What was taken is moved to `taken`, what was refused to `refused` with the reason beside it.
+    """
+    settings = all_settings.load(flags={"data": data})
+
+    from unbusy import statements
+
+    async def work(db: Database, clock: Clock) -> None:
+        folders = statements.folders(settings, db, TENANT, clock=clock)
+        while True:
+            try:
+                for folder in folders.values():
+                    if results := await folder.empty():
+                        statements.show(out, results)
+            except Unavailable as error:
+                if once:
+                    raise
+                err.print(f"[yellow]{error}[/]; trying again", soft_wrap=True)
+            if once:
+                return
+            await asyncio.sleep(every_s)
+
+    _with_database(settings, work)
 
 
 @case.command(name="list")

@@ -17,14 +17,16 @@ bank owes exactly what its lines are explained by (`proofs.py`). `matching.py` i
 
 from unbusy.statements.cases import Case, Closing, OpenCase, close, open_cases
 from unbusy.statements.closing import Seal, Signed, close_day, is_genuine
+from unbusy.statements.folder import FileResult, Folder
 from unbusy.statements.proofs import check
-from unbusy.statements.report import FileResult, reconcile, show, show_cases, show_day, status
+from unbusy.statements.report import folders, reconcile, show, show_cases, show_day, status
 from unbusy.statements.service import Statements, Taking
 
 __all__ = [
     "Case",
     "Closing",
     "FileResult",
+    "Folder",
     "OpenCase",
     "Seal",
     "Signed",
@@ -33,6 +35,7 @@ __all__ = [
     "check",
     "close",
     "close_day",
+    "folders",
     "is_genuine",
     "open_cases",
     "reconcile",
