@@ -7,10 +7,13 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from tests.payments.bank import TENANT, Bank
-from tests.transits.scripted import IBAN
+from tests.transits.scripted import IBAN, SETTLED, Way
 
+from unbusy.api import Principal
+from unbusy.banks import Direction
 from unbusy.ids import Ids
 from unbusy.statements import Statements, Taking
+from unbusy.transits import Transit
 
 OURS = "GB33BUKB20201555555555"
 DAY = "2026-03-10"
@@ -83,3 +86,9 @@ class Desk:
 def kinds(taking: Taking) -> list[str]:
     """What is open, in order of its names."""
     return sorted(case.kind for case in taking.cases)
+
+
+async def settled(way: Way, ming: Principal, direction: Direction, amount: int) -> Transit:
+    begun = await way.begin(ming, direction, amount)
+    await way.go_on(SETTLED)
+    return begun

@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
-
 import pytest
-from tests.payments.bank import Bank, Gateway
-from tests.statements.desk import Desk, camt, entry, kinds
+from tests.payments.bank import Bank
+from tests.statements.desk import Desk, camt, entry, kinds, settled
 from tests.transits.scripted import IBAN, SETTLED, UNKNOWN, Way, declined
 
 from unbusy.api import Principal
 from unbusy.banks import Direction
 from unbusy.errors import Invalid
-from unbusy.transits import Transit
 
 PULL, PUSH = Direction.pull, Direction.push
-
-
-@pytest.fixture
-async def way(bank: Bank, gateway: Gateway) -> AsyncGenerator[Way]:
-    """However a story ends, nothing in the books is wrong."""
-    yield Way(bank, gateway)
-    assert await bank.findings() == []
-
-
-@pytest.fixture
-async def ming(bank: Bank) -> Principal:
-    return await bank.person("ming", 10_000)
-
-
-@pytest.fixture
-def desk(bank: Bank, tmp_path: Path) -> Desk:
-    return Desk(bank, tmp_path)
-
-
-async def settled(way: Way, ming: Principal, direction: Direction, amount: int) -> Transit:
-    begun = await way.begin(ming, direction, amount)
-    await way.go_on(SETTLED)
-    return begun
 
 
 async def test_every_line_is_ours(way: Way, ming: Principal, desk: Desk) -> None:

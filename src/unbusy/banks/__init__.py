@@ -23,6 +23,7 @@ from unbusy.banks.port import State as State
 from unbusy.banks.service import Banks as Banks
 from unbusy.banks.service import accounts as accounts
 from unbusy.banks.service import connect as connect
+from unbusy.banks.service import folders as folders
 from unbusy.banks.service import limits as limits
 from unbusy.banks.service import names as names
 from unbusy.banks.watch import Watch as Watch

@@ -69,6 +69,12 @@ def accounts(settings: Settings) -> Mapping[str, ExternalAccount]:
     return {entry.id: entry.table.account for entry in _entries(settings)}
 
 
+def folders(settings: Settings) -> Mapping[str, Path]:
+    """Where each bank that sends files puts them, by its id. Raises as `connect` does."""
+    beside = Path(settings.banks).expanduser().parent
+    return {entry.id: beside / folder for entry in _entries(settings) if (folder := entry.table.folder)}
+
+
 def limits(settings: Settings) -> Mapping[str, float]:
     """How many calls a second each bank that has a limit allows, by its id. Raises as `connect` does."""
     return {entry.id: limit for entry in _entries(settings) if (limit := entry.table.calls_per_s)}

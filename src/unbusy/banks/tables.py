@@ -17,7 +17,7 @@ Url = Annotated[str, Meta(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`account` is our own there; `timeout_s` is how long one step of a call may take,
-    `calls_per_s` how many the bank allows."""
+    `calls_per_s` how many the bank allows; into `folder`, beside the roster, it puts its statements."""
 
     name: Text
     url: Url
@@ -27,6 +27,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     # 99 % of banks' answers come within one second; whoever waits at a screen gives up at five.
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
     calls_per_s: Annotated[float, Meta(ge=0.1, le=100_000)] | None = None
+    folder: Text | None = None
 
 
 class Keys(NamedTuple):

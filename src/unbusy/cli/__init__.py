@@ -10,11 +10,11 @@ import sys
 
 from rich.markup import escape
 
-from unbusy.cli import keeping, measuring, running
+from unbusy.cli import keeping, measuring, reconciling, running
 from unbusy.cli.shell import app, err
 from unbusy.errors import UnbusyError
 
-__all__ = ["app", "keeping", "main", "measuring", "running"]
+__all__ = ["app", "keeping", "main", "measuring", "reconciling", "running"]
 
 _WRONG_SETUP = 2
 _INTERRUPTED = 130

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
@@ -13,7 +12,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from unbusy import settings as all_settings
-from unbusy.cli.shell import FOUND, TENANT, Data, Json, app, out, seeded, show_json, with_progress
+from unbusy.cli.shell import FOUND, TENANT, Data, Json, app, out, seeded, show_json
 from unbusy.errors import SetupError
 from unbusy.settings import Settings
 
@@ -55,32 +54,6 @@ def check(*, data: Data = None, json: Json = False) -> None:
     else:
         _show(findings)
     sys.exit(FOUND if findings else 0)
-
-
-@app.command
-def reconcile(
-    *files: Annotated[Path, Parameter(help="What the bank sent: camt.053, camt.054, MT940 or CSV; oldest first.")],
-    bank: Annotated[str, Parameter(help="Its id in the file of banks.")],
-    data: Data = None,
-    json: Json = False,
-) -> None:
-    """Take in a bank's statements, explain each line by ours, and say what does not fit.
-
-    Ends with 1 when a break is open, with 2 when a file was refused: then nothing of that file was written.
-    """
-    settings = all_settings.load(flags={"data": data})
-
-    from unbusy import statements
-    from unbusy.db.locate import located
-
-    if not files:
-        raise SetupError("name at least one file")
-    with located(settings) as url:
-        results = with_progress(
-            lambda tell: asyncio.run(statements.reconcile(settings, url, bank, files, TENANT, tell))
-        )
-    show_json(results) if json else statements.show(out, results)
-    sys.exit(statements.status(results))
 
 
 @app.command

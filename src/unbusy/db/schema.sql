@@ -703,6 +703,35 @@ GRANT SELECT,INSERT ON TABLE statements.cases TO unbusy_app;
 GRANT UPDATE(resolved_at) ON TABLE statements.cases TO unbusy_app;
 GRANT UPDATE(resolution) ON TABLE statements.cases TO unbusy_app;
 
+CREATE TABLE statements.closed_by_hand (
+    case_id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    operator_id uuid NOT NULL,
+    why text NOT NULL,
+    handed_id uuid,
+    closed_at timestamptz NOT NULL,
+    CONSTRAINT closed_for_a_reason CHECK (((length(why) >= 1) AND (length(why) <= 1000)))
+);
+COMMENT ON TABLE statements.closed_by_hand IS 'Cases that an operator closed, who, when and why. Its line stays booked to suspense, and nobody looks at it again.';
+COMMENT ON COLUMN statements.closed_by_hand.handed_id IS 'The transfer between suspense and somebody''s wallet that went with it, if any.';
+ALTER TABLE statements.closed_by_hand ADD CONSTRAINT a_case_is_closed_once PRIMARY KEY (case_id);
+ALTER TABLE statements.closed_by_hand ADD CONSTRAINT closed_by_hand_case_id_fkey FOREIGN KEY (case_id) REFERENCES statements.cases(id);
+ALTER TABLE statements.closed_by_hand ADD CONSTRAINT closed_by_hand_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE statements.closed_by_hand TO unbusy_app;
+
+CREATE TABLE statements.closes (
+    tenant_id integer NOT NULL,
+    day date NOT NULL,
+    report text NOT NULL,
+    signature bytea NOT NULL,
+    closed_at timestamptz NOT NULL,
+    CONSTRAINT signature_is_ed25519 CHECK ((length(signature) = 64))
+);
+COMMENT ON TABLE statements.closes IS 'Days whose statements are all there: the report of each, byte for byte, and the signature under it. No statement of such a day is taken any more.';
+ALTER TABLE statements.closes ADD CONSTRAINT a_day_is_closed_once PRIMARY KEY (tenant_id, day);
+ALTER TABLE statements.closes ADD CONSTRAINT closes_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE statements.closes TO unbusy_app;
+
 CREATE TABLE statements.lines (
     id uuid NOT NULL,
     tenant_id integer NOT NULL,

@@ -7,8 +7,9 @@ Nothing outside the file is ever read, and nothing inside it is expanded.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Generator, Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from io import FileIO
 from typing import TypeAlias
 
@@ -30,7 +31,8 @@ from unbusy.statements.model import (
 Element: TypeAlias = etree._Element  # pyright: ignore[reportPrivateUsage] - lxml has no other name for it
 
 _ENTRY, _ROOTS = "Ntry", {"Stmt": Kind.statement, "Ntfctn": Kind.notification}
-_OPENING, _CLOSING = ("OPBD", "PRCD"), ("CLBD",)
+# A page begins and ends in the middle of its statement: with an interim balance, the first and the last one.
+_OPENING, _CLOSING, _INTERIM = ("OPBD", "PRCD"), "CLBD", "ITBD"
 
 
 class _Entries:
@@ -43,11 +45,15 @@ class _Entries:
         self.currencies: dict[str, str] = {}
 
 
-def read(file: FileIO) -> Generator[Statement]:
-    """The statements of a file, in its order, one in memory at a time. Raises Invalid with where it is wrong."""
+def read(file: FileIO, begins_at: int, *, is_latin: bool) -> Generator[Statement]:
+    """The statements of a file, in its order, one in memory at a time. Raises Invalid with where it is wrong.
+
+    The document begins at a byte; `is_latin` says that it is Latin-1, whatever it says itself.
+    """
+    file.seek(begins_at)
     found = False
     try:
-        for kind, root, entries in _parts(file):
+        for kind, root, entries in _parts(file, "iso-8859-1" if is_latin else None):
             found = True
             yield _statement(kind, root, entries)
     except etree.XMLSyntaxError as error:
@@ -56,11 +62,17 @@ def read(file: FileIO) -> Generator[Statement]:
         raise Invalid("there is neither a camt.053 statement nor a camt.054 notification in it", field="Document")
 
 
-def _parts(file: FileIO) -> Generator[tuple[Kind, Element, _Entries]]:
+def _parts(file: FileIO, encoding: str | None) -> Generator[tuple[Kind, Element, _Entries]]:
     """Each statement's element without its entries, which were read and thrown away one by one."""
     entries = _Entries()
     events = etree.iterparse(
-        file, events=("start", "end"), resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False
+        file,
+        events=("start", "end"),
+        encoding=encoding,
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=False,
     )
     is_checked = False
     for event, element in events:
@@ -86,7 +98,7 @@ def _name(element: Element) -> str:
 
 def _statement(kind: Kind, root: Element, entries: _Entries) -> Statement:
     asset = _text(root, "Acct/Ccy") or _attribute(root, "Bal/Amt") or next(iter(entries.currencies), "")
-    balances, closes_on = _balances(root, asset)
+    opening, closing, closes_on = _balances(root, asset)
     for currency, where in entries.currencies.items():
         if currency != asset:
             raise Invalid(f"{where} is in {currency}, and the account in {asset}", field="Ntry/Amt")
@@ -99,29 +111,28 @@ def _statement(kind: Kind, root: Element, entries: _Entries) -> Statement:
         name=squeezed(_text(root, "Id")),
         number=read_number(number),
         page=read_number(page) or 1,
-        opening=next((balances[code] for code in _OPENING if code in balances), None),
-        closing=next((balances[code] for code in _CLOSING if code in balances), None),
+        opening=opening,
+        closing=closing,
         until=_until(root, closes_on, entries.lines),
         lines=entries.lines,
         warnings=entries.warnings,
     )
 
 
-def _balances(root: Element, asset: str) -> tuple[dict[str, int], date | None]:
-    """The balances of the beginning and the end by their codes, and the day of the end."""
-    found: dict[str, int] = {}
-    closes_on: date | None = None
+def _balances(root: Element, asset: str) -> tuple[int | None, int | None, date | None]:
+    """The balance of the beginning, of the end, and the day of the end; None where it is not told."""
+    found: dict[str, list[tuple[int, date | None]]] = defaultdict(list)
     for balance in root.findall("{*}Bal"):
         code = _text(balance, "Tp/CdOrPrtry/Cd")
-        if code not in {*_OPENING, *_CLOSING}:
+        if code not in {*_OPENING, _CLOSING, _INTERIM}:
             continue
         where = f"balance {code} (line {balance.sourceline})"
         if (currency := _attribute(balance, "Amt")) != asset:
             raise Invalid(f"{where} is in {currency or 'no currency'}, and the account in {asset}", field="Bal/Amt")
-        found[code] = _signed(balance, asset, where)
-        if code in _CLOSING:
-            closes_on = _day(balance, "Dt", where)
-    return found, closes_on
+        found[code].append((_signed(balance, asset, where), _day(balance, "Dt", where)))
+    begins, _ = next((found[code][0] for code in (*_OPENING, _INTERIM) if code in found), (None, None))
+    ends, ends_on = next((found[code][-1] for code in (_CLOSING, _INTERIM) if code in found), (None, None))
+    return begins, ends, ends_on
 
 
 def _until(root: Element, closes_on: date | None, lines: Iterable[Line]) -> datetime:
@@ -155,15 +166,16 @@ def _entry(entry: Element, entries: _Entries) -> None:
     bank_reference = squeezed(_text(entry, "AcctSvcrRef") or _text(entry, "NtryRef"))
     details = entry.findall("{*}NtryDtls/{*}TxDtls")
     extra = _text(entry, "AddtlNtryInf")
+    is_undone = _text(entry, "RvslInd") in {"true", "1"}
     parts = _amounts(details, currency, where)
     if len(parts) > 1 and sum(parts) == abs(amount) and all(parts):
         # One booking of many payments: each is a line of its own.
         for detail, part in zip(details, parts, strict=True):
             own = squeezed(_text(detail, "Refs/AcctSvcrRef")) or bank_reference
             signed = part if amount > 0 else -part
-            entries.lines.append(_line([detail], signed, booked_on, own, extra))
+            entries.lines.append(_line([detail], signed, booked_on, own, extra, is_undone=is_undone))
     else:
-        entries.lines.append(_line(details, amount, booked_on, bank_reference, extra))
+        entries.lines.append(_line(details, amount, booked_on, bank_reference, extra, is_undone=is_undone))
 
 
 def _amounts(details: list[Element], currency: str, where: str) -> list[int]:
@@ -177,8 +189,11 @@ def _amounts(details: list[Element], currency: str, where: str) -> list[int]:
     ]
 
 
-def _line(details: list[Element], amount: int, booked_on: date, bank_reference: str, extra: str) -> Line:
-    side, account = ("Dbtr", "DbtrAcct") if amount > 0 else ("Cdtr", "CdtrAcct")
+def _line(
+    details: list[Element], amount: int, booked_on: date, bank_reference: str, extra: str, *, is_undone: bool
+) -> Line:
+    # What undoes a booking names the sides as the booking did.
+    side, account = ("Dbtr", "DbtrAcct") if (amount > 0) is not is_undone else ("Cdtr", "CdtrAcct")
     references, texts = list[str](), list[str]()
     iban = name = ""
     for detail in details:
@@ -203,6 +218,8 @@ def _line(details: list[Element], amount: int, booked_on: date, bank_reference: 
 def _signed(element: Element, asset: str, where: str) -> int:
     units = read_units(_text(element, "Amt"), asset, where)
     sign = _text(element, "CdtDbtInd")
+    if not units and not sign:
+        return 0
     if sign not in {"CRDT", "DBIT"} or units < 0:
         raise Invalid(f"{where}: its direction must be CRDT or DBIT, and its amount without a sign", field="CdtDbtInd")
     return units if sign == "CRDT" else -units
@@ -228,8 +245,11 @@ def _day(element: Element, path: str, where: str) -> date | None:
 
 
 def _time(text: str, path: str) -> datetime:
+    # A day may end at 24:00 in XML Schema, and may not in Python.
+    ends_day = "T24:00:00" in text
     try:
-        told = datetime.fromisoformat(text)
-    except ValueError:
+        told = datetime.fromisoformat(text.replace("T24:", "T00:") if ends_day else text)
+        told += timedelta(days=1) if ends_day else timedelta()
+    except (ValueError, OverflowError):
         raise Invalid(f"{text[:40]!r} is no time", field=path) from None
     return told if told.tzinfo else told.replace(tzinfo=UTC)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
+from schwifty import IBAN
+from schwifty.exceptions import SchwiftyException
 
 from unbusy import money
 from unbusy.errors import Invalid
@@ -110,8 +112,8 @@ def read_units(text: str, asset: str, where: str) -> int:
 
 
 def read_number(text: str) -> int | None:
-    """A statement's number; None where it has none that one could count on by."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
+    """A statement's number; None where it has none that one could count on by. Some banks write 0 each day."""
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
 
 
 def squeezed(text: str | None) -> str:
@@ -120,8 +122,31 @@ def squeezed(text: str | None) -> str:
 
 
 def compact_account(text: str) -> str:
-    """An account as it is compared: `GB33 BUKB…` and `gb33bukb…` are the same."""
+    """An account as it is kept: `GB33 BUKB…` and `gb33bukb…` are the same."""
     return re.sub(r"[\s-]", "", text).upper()
+
+
+def is_account(told: str, asset: str, iban: str) -> bool:
+    """Whether an account as a bank writes it is the one of this IBAN: `37040044/0532013000`, `1291.99.348EUR`.
+
+    Either the IBAN itself, or the national number that it contains; before it the bank's code, name or BIC,
+    after it the currency, if any.
+    """
+    parts = [part for part in told.replace(".", "").split("/") if part not in {"", asset}]
+    if not parts:
+        return False
+    *before, number = parts
+    number = number.removesuffix(asset)
+    if iban in {told, number}:
+        return True
+    try:
+        ours = IBAN(iban)
+    except SchwiftyException:
+        return False
+    banks = {ours.bank_code, ours.branch_code, ours.bank_code + ours.branch_code}
+    numbers = {ours.account_code, ours.branch_code + ours.account_code, str(ours.bban)}
+    is_ours = number.lstrip("0") in {one.lstrip("0") for one in numbers}
+    return is_ours and all(part in banks or not part.isdigit() for part in before)
 
 
 def end_of_day(day: date) -> datetime:
@@ -129,8 +154,12 @@ def end_of_day(day: date) -> datetime:
     return datetime.combine(day, time.max, UTC)
 
 
-def fault(statement: Statement, last: Taken | None) -> tuple[Break, str] | None:
-    """Why a statement cannot be taken now, if so: its sum is broken, or it does not follow the last one."""
+def fault(statement: Statement, last: Taken | None, *, is_vouched_for: bool = False) -> tuple[Break, str] | None:
+    """Why a statement cannot be taken now, if so: its sum is broken, or it does not follow the last one.
+
+    Somebody who has closed that case by hand vouches for its number: some banks count by the days of the year,
+    holidays too. For its balances nobody can.
+    """
     if statement.kind is Kind.notification:
         return None
     if statement.opening is None or statement.closing is None:
@@ -138,11 +167,11 @@ def fault(statement: Statement, last: Taken | None) -> tuple[Break, str] | None:
     if (sum := statement.opening + statement.moved) != statement.closing:
         told = (_shown(statement, amount) for amount in (statement.opening, statement.moved, sum, statement.closing))
         return Break.broken_sum, "opening {} and lines {} make {}, and the closing balance is {}".format(*told)
-    return _gap(statement, statement.opening, last) if last else None
+    return _gap(statement, statement.opening, last, is_vouched_for=is_vouched_for) if last else None
 
 
-def _gap(statement: Statement, opening: int, last: Taken) -> tuple[Break, str] | None:
-    if not _follows(statement, last):
+def _gap(statement: Statement, opening: int, last: Taken, *, is_vouched_for: bool) -> tuple[Break, str] | None:
+    if not is_vouched_for and not _follows(statement, last):
         return Break.gap, f"it is number {statement.number}, and the last one taken is {last.number}"
     if opening != last.closing:
         told = (_shown(statement, amount) for amount in (opening, last.closing))
@@ -176,4 +205,18 @@ def booking(
         amount=abs(amount),
         asset=asset,
         code="bank_line_explained" if undone else "bank_line",
+    )
+
+
+def handing(case_id: UUID, tenant_id: int, asset: str, amount: int, suspense: UUID, wallet: UUID) -> Transfer:
+    """Hands what waits in suspense for a case to a wallet; below zero, takes out of it what the bank took."""
+    debit_id, credit_id = (suspense, wallet) if amount > 0 else (wallet, suspense)
+    return Transfer(
+        id=uuid5(case_id, "handed"),
+        tenant_id=tenant_id,
+        debit_id=debit_id,
+        credit_id=credit_id,
+        amount=abs(amount),
+        asset=asset,
+        code="case_closed",
     )

@@ -1,14 +1,20 @@
-"""Reads MT940, SWIFT's statement, by the library `mt-940`."""
+"""Reads MT940, SWIFT's statement, by the library `mt-940`.
+
+Banks write it each in their own way: with SWIFT's blocks around it or without, with references longer
+than the standard allows, with their accounts' national numbers, pages of one statement in a row.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Generator
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 import mt940
+from mt940 import tags
 from mt940.models import Transaction, Transactions
 
 from unbusy.errors import Invalid
@@ -24,6 +30,20 @@ from unbusy.statements.model import (
     squeezed,
 )
 
+# It writes down each pattern that did not fit; what we refuse says why by itself.
+logging.getLogger("mt940").setLevel(logging.CRITICAL)
+
+
+class _Line(tags.Statement):
+    """`:61:` with references as long as banks make them: some put an IBAN there."""
+
+    pattern: ClassVar[str] = tags.Statement.pattern.replace(r"[^\n]){0,16}", r"[^\n]){0,34}").replace(
+        ".{0,23}", r"[^\n]*"
+    )
+
+
+_OUR_TAGS: dict[int | str, tags.Tag] = {_Line.id: _Line()}
+
 _BEGIN = re.compile(r"^:20:", re.MULTILINE)
 _IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}\b")
 
@@ -31,6 +51,8 @@ _IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}\b")
 def read(text: str) -> Generator[Statement]:
     """The statements of a file, in its order. Raises Invalid with which of them is wrong."""
     begins = [found.start() for found in _BEGIN.finditer(text)]
+    if not begins:
+        raise Invalid("no line in it begins a statement", field=":20:")
     for number, (begin, end) in enumerate(zip(begins, [*begins[1:], len(text)], strict=True), 1):
         where = f"statement {number} (line {text.count(chr(10), 0, begin) + 1})"
         yield _statement(_parsed(text[begin:end], where), where)
@@ -41,9 +63,18 @@ def _parsed(text: str, where: str) -> Transactions:
         raise Invalid(f"{where}: a statement has at most {MOST_LINES} lines", field=":61:")
     try:
         with warnings.catch_warnings(action="ignore"):
-            return mt940.parse(text, options=mt940.Options.all())
+            return mt940.parse(text, tags=_OUR_TAGS, options=mt940.Options.all())
     except (RuntimeError, ValueError, ArithmeticError, KeyError, TypeError, AttributeError) as error:
-        raise Invalid(f"{where}: this is no MT940: {str(error)[:200]}", field="MT940") from None
+        raise Invalid(f"{where}: this is no MT940: {_why(error)}", field="MT940") from None
+
+
+def _why(error: Exception) -> str:
+    """What it says; where a field does not fit its pattern, that field."""
+    match error.args:
+        case (_, tags.Tag() as tag, value):
+            return f":{tag.id}: cannot be read: {str(value)[:80]!r}"
+        case _:
+            return str(error)[:200]
 
 
 def _statement(told: Transactions, where: str) -> Statement:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from unbusy.db import Connection
+from collections.abc import Sequence
+
+from unbusy.db import Connection, Row
 from unbusy.findings import Finding
 
 
@@ -56,12 +58,45 @@ async def check(connection: Connection) -> list[Finding]:
           FROM statements.matches m
           LEFT JOIN moved v ON v.id = m.transit_id
          WHERE m.amount IS DISTINCT FROM v.amount
-         UNION ALL
-        SELECT 'what_is_not_matched_has_a_case', l.id::text, 'a line is ' || l.state || ', and no case is open'
-          FROM statements.lines l
-         WHERE l.state IN ('booked', 'held')
-           AND NOT EXISTS (SELECT FROM statements.cases c WHERE c.line_id = l.id AND c.resolved_at IS NULL)
          LIMIT 1000
         """
     )
-    return [Finding("statements", *row.values()) for row in rows]
+    return [Finding("statements", *row.values()) for row in [*rows, *await _cases(connection)]]
+
+
+async def _cases(connection: Connection) -> Sequence[Row]:
+    """What became of what is not explained: each line has its case, each case its money, each closed day its report."""
+    return await connection.fetch(
+        """
+        SELECT 'what_is_not_matched_has_a_case', l.id::text, 'a line is ' || l.state || ', and no case is open'
+          FROM statements.lines l
+         WHERE l.state IN ('booked', 'held')
+           AND NOT EXISTS (
+               SELECT FROM statements.cases c LEFT JOIN statements.closed_by_hand h ON h.case_id = c.id
+                WHERE c.line_id = l.id AND (c.resolved_at IS NULL OR h.case_id IS NOT NULL)
+           )
+         UNION ALL
+        SELECT 'what_was_handed_out_has_its_transfer', coalesce(c.id, t.id)::text,
+               'case or transfer is missing, or they differ'
+          FROM (SELECT c.id, h.handed_id, c.tenant_id, a.asset, a.suspense_id FROM statements.closed_by_hand h
+                  JOIN statements.cases c ON c.id = h.case_id
+                  JOIN statements.accounts a ON a.id = c.account_id WHERE h.handed_id IS NOT NULL) c
+          FULL JOIN (SELECT * FROM ledger.transfers WHERE code = 'case_closed') t ON t.id = c.handed_id
+         WHERE (c.tenant_id, c.asset) IS DISTINCT FROM (t.tenant_id, t.asset)
+            OR c.suspense_id NOT IN (t.debit_id, t.credit_id)
+         UNION ALL
+        SELECT 'a_closed_day_stays', c.day::text || '/' || a.bank || '/' || a.asset,
+               'its report says ' || told.closing || ', and the statements ' || s.closing
+          FROM statements.closes c
+         CROSS JOIN LATERAL jsonb_to_recordset(c.report::jsonb -> 'accounts')
+               AS told (bank text, asset text, closing bigint)
+          JOIN statements.accounts a ON (a.tenant_id, a.bank, a.asset) = (c.tenant_id, told.bank, told.asset)
+         CROSS JOIN LATERAL (
+               SELECT closing FROM statements.statements s
+                WHERE s.account_id = a.id AND s.kind = 'statement'
+                  AND ((s.until - interval '1 microsecond') AT TIME ZONE 'UTC')::date <= c.day
+                ORDER BY place DESC LIMIT 1) s
+         WHERE told.closing <> s.closing
+         LIMIT 1000
+        """
+    )

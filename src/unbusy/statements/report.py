@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from unbusy import banks, money
-from unbusy.clock import SystemClock
+from unbusy.clock import Clock, SystemClock
 from unbusy.db import Database, require_current
-from unbusy.errors import RequestError, SetupError
+from unbusy.errors import SetupError
 from unbusy.ids import Ids
 from unbusy.settings import Settings
-from unbusy.statements.service import Case, Statements, Taking
+from unbusy.statements.cases import Case, OpenCase
+from unbusy.statements.closing import Report
+from unbusy.statements.folder import FileResult, Folder, take
+from unbusy.statements.service import Statements, Taking
 
 _OPEN, _REFUSED = 1, 2
 _MOST_SHOWN = 50
 _DAY_S = 86_400
-
-
-class FileResult(msgspec.Struct, frozen=True):
-    """What came of one file: its statements, or why it was refused and at which field."""
-
-    file: str
-    statements: list[Taking]
-    refused: str = ""
-    field: str = ""
 
 
 async def reconcile(
@@ -51,22 +44,27 @@ async def reconcile(
     try:
         statements = Statements(db, bank, account.iban, tenant_id, clock=clock, ids=Ids(clock))
         return [
-            await _take(statements, file, partial(_tell, tell, file.name, number, len(files)))
+            await take(statements, file, partial(_tell, tell, file.name, number, len(files)))
             for number, file in enumerate(files)
         ]
     finally:
         await db.close()
 
 
+def folders(settings: Settings, db: Database, tenant_id: int, *, clock: Clock) -> Mapping[str, Folder]:
+    """The folder of each bank that sends files, by the bank's id. Raises SetupError when no bank does."""
+    accounts, new_ids = banks.accounts(settings), Ids(clock)
+    found = {
+        bank: Folder(path, Statements(db, bank, accounts[bank].iban, tenant_id, clock=clock, ids=new_ids))
+        for bank, path in banks.folders(settings).items()
+    }
+    if not found:
+        raise SetupError("no bank in the file that the setting banks names has a folder")
+    return found
+
+
 def _tell(tell: Callable[[str, float], None], name: str, number: int, count: int, what: str, share: float) -> None:
     tell(f"{what} {name}", (number + share) / count)
-
-
-async def _take(statements: Statements, file: Path, tell: Callable[[str, float], None]) -> FileResult:
-    try:
-        return FileResult(str(file), await statements.take(file, tell))
-    except RequestError as error:
-        return FileResult(str(file), [], str(error), error.field or "")
 
 
 def status(results: Sequence[FileResult]) -> int:
@@ -118,4 +116,22 @@ def _shown(case: Case, scale: int, asset: str) -> str:
     age = f"{case.age_s / _DAY_S:.0f} days old" if case.age_s >= _DAY_S else "new"
     amount = money.show_amount(case.amount, scale)
     about = f" {case.about}" if case.about and case.about not in case.explanation else ""
-    return f"[red]{case.kind}[/] {amount} {asset}, {age}: {escape(case.explanation)}{about}"
+    return f"{case.id} [red]{case.kind}[/] {amount} {asset}, {age}: {escape(case.explanation)}{about}"
+
+
+def show_cases(out: Console, cases: Sequence[OpenCase]) -> None:
+    """Each case on a line, under its bank."""
+    for case in cases:
+        out.print(f"{case.bank}: {_shown(case, money.iso_scales()[case.asset], case.asset)}", soft_wrap=True)
+    out.print(f"[red]{len(cases)} open.[/]" if cases else "[green]No case is open.[/]")
+
+
+def show_day(out: Console, report: Report) -> None:
+    """A closed day as a table, account by account."""
+    table = Table("account", "opening", "lines", "explained", "suspense", "held", "closing", "breaks", box=None)
+    for one in report.accounts:
+        scale = money.iso_scales()[one.asset]
+        amounts = (one.explained.amount, one.suspense.amount, one.held.amount, one.closing)
+        shown = [money.show_amount(amount, scale) for amount in (one.opening, *amounts)]
+        table.add_row(f"{one.bank} {one.asset}", shown[0], f"{one.lines:,}", *shown[1:], str(len(one.breaks)))
+    out.print(table)

@@ -16,7 +16,8 @@ from unbusy.db import Database, Row, Tx
 from unbusy.errors import Invalid
 from unbusy.ids import Ids
 from unbusy.ledger import Refused
-from unbusy.statements import files, matching, model, sql
+from unbusy.statements import cases, files, matching, model, sql
+from unbusy.statements.cases import Case
 from unbusy.statements.matching import Verdict
 from unbusy.statements.model import Break, Kind, Line, Statement, Taken
 
@@ -24,16 +25,6 @@ from unbusy.statements.model import Break, Kind, Line, Statement, Taken
 _ROWS = 5_000
 
 Tell = Callable[[str, float], None]
-
-
-class Case(msgspec.Struct, frozen=True):
-    """A break that is open: `amount` in minor units, `age_s` since it was found, `about` our reference, if any."""
-
-    kind: Break
-    amount: int
-    about: str
-    explanation: str
-    age_s: float
 
 
 class Taking(msgspec.Struct, frozen=True):
@@ -87,7 +78,7 @@ class Statements:
         return await self._db.run(work)
 
     async def _take(self, tx: Tx, statement: Statement, digest: bytes, tell: Tell) -> Taking:
-        if statement.account != self._iban:
+        if not model.is_account(statement.account, statement.asset, self._iban):
             raise Invalid(f"this is of the account {statement.account!r}, and ours is {self._iban}", field="account")
         account = await self._open(tx, statement)
         if await sql.is_taken(tx, account.id, digest):
@@ -95,7 +86,10 @@ class Statements:
         last = await sql.last_taken(tx, account.id)
         if await self._is_repeated(tx, account.id, statement):
             raise Invalid(f"another statement was taken in already as number {statement.number}", field="number")
-        if wrong := model.fault(statement, last):
+        if await sql.is_closed(tx, self._tenant_id, statement.until):
+            raise Invalid(f"statement {statement.name!r} is of a day that is closed", field="file")
+        is_vouched_for = await sql.is_vouched_for(tx, account.id, statement.identity)
+        if wrong := model.fault(statement, last, is_vouched_for=is_vouched_for):
             return await account.park(tx, statement, *wrong)
         return await account.take(tx, statement, digest, last, tell)
 
@@ -266,14 +260,9 @@ class _Account:
             bank=balances[1] if balances else None,
             brought_in=balances[0] if balances else None,
             books=await sql.account_balance(tx, self.id),
-            cases=[self._case(row) for row in await sql.open_cases(tx, self.id)],
+            cases=[msgspec.convert(cases.shown(row, self._now), Case) for row in await sql.open_cases(tx, self.id)],
             warnings=statement.warnings,
         )
-
-    def _case(self, row: Row) -> Case:
-        about = row["transit_id"].hex if row["transit_id"] else ""
-        age_s = max((self._now - row["opened_at"]).total_seconds(), 0.0)
-        return Case(Break(row["kind"]), row["amount"], about, row["explanation"], age_s)
 
 
 def _state(verdict: Verdict) -> str:

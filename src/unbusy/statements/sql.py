@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from unbusy.db import Row, Tx
+from unbusy.db import Connection, Row, Tx
 from unbusy.statements.matching import Ours
 from unbusy.statements.model import Line, Taken
 
@@ -109,11 +109,13 @@ async def insert_lines(
 
 
 async def open_lines(tx: Tx, account_id: UUID) -> dict[UUID, tuple[Line, str]]:
-    """Lines of earlier statements that nothing explains yet, each with its state."""
+    """Lines of earlier statements that nothing explains yet and nobody has closed, each with its state."""
     rows = await tx.fetch(
         """
         SELECT id, state, amount, booked_on, reference, bank_reference, iban, name, text FROM statements.lines
          WHERE account_id = $1 AND state IN ('booked', 'held')
+           AND NOT EXISTS (SELECT FROM statements.cases c JOIN statements.closed_by_hand h ON h.case_id = c.id
+                            WHERE c.line_id = lines.id)
         """,
         account_id,
     )
@@ -255,7 +257,8 @@ async def missing(
            AND NOT EXISTS (SELECT FROM statements.matches m WHERE m.transit_id = t.id)
            AND NOT EXISTS (
                SELECT FROM statements.cases c
-                WHERE c.account_id = $1 AND c.transit_id = t.id AND c.resolved_at IS NULL
+                 LEFT JOIN statements.closed_by_hand h ON h.case_id = c.id
+                WHERE c.account_id = $1 AND c.transit_id = t.id AND (c.resolved_at IS NULL OR h.case_id IS NOT NULL)
                   AND c.kind IN ('missing_line', 'amount_differs')
            )
         """,
@@ -267,6 +270,189 @@ async def missing(
         until,
     )
     return [(row[0], row[1]) for row in rows]
+
+
+async def open_cases_of(connection: Connection, tenant_id: int) -> Sequence[Row]:
+    """Cases of all accounts that are open, oldest first."""
+    return await connection.fetch(
+        """
+        SELECT c.id, c.kind, c.transit_id, c.amount, c.explanation, c.opened_at, c.account_id, a.bank, a.asset
+          FROM statements.cases c JOIN statements.accounts a ON a.id = c.account_id
+         WHERE c.tenant_id = $1 AND c.resolved_at IS NULL
+         ORDER BY c.opened_at, c.id
+        """,
+        tenant_id,
+    )
+
+
+async def lock_case(tx: Tx, tenant_id: int, id: UUID) -> Row | None:
+    """A case, its account locked before it as those lock it who take a statement in. `waiting` is what of it stands
+    in suspense: its line, or what was undone here before the bank executed it."""
+    await tx.execute(
+        """
+        SELECT FROM statements.accounts
+         WHERE id = (SELECT account_id FROM statements.cases WHERE id = $1 AND tenant_id = $2) FOR UPDATE
+        """,
+        id,
+        tenant_id,
+    )
+    return await tx.fetchrow(
+        """
+        SELECT c.id, c.tenant_id, c.kind, c.line_id, c.resolved_at, c.resolution, a.bank, a.asset, a.suspense_id,
+               CASE WHEN l.state = 'booked' THEN l.amount
+                    ELSE (SELECT coalesce(sum(m.amount), 0)::bigint FROM statements.matches m
+                            JOIN transits.transits t ON t.id = m.transit_id AND t.parked_id IS NOT NULL
+                           WHERE m.line_id = c.line_id) END AS waiting
+          FROM statements.cases c
+          JOIN statements.accounts a ON a.id = c.account_id
+          LEFT JOIN statements.lines l ON l.id = c.line_id
+         WHERE c.id = $1 AND c.tenant_id = $2
+        """,
+        id,
+        tenant_id,
+    )
+
+
+async def close_case(tx: Tx, id: UUID, by: UUID, why: str, handed_id: UUID | None, now: datetime) -> None:
+    await tx.execute(
+        """
+        WITH resolved AS (
+            UPDATE statements.cases SET resolved_at = greatest($5, opened_at), resolution = $3
+             WHERE id = $1 RETURNING tenant_id
+        )
+        INSERT INTO statements.closed_by_hand (case_id, tenant_id, operator_id, why, handed_id, closed_at)
+        SELECT $1, tenant_id, $2, $3, $4, $5 FROM resolved
+        """,
+        id,
+        by,
+        why,
+        handed_id,
+        now,
+    )
+
+
+async def is_vouched_for(tx: Tx, account_id: UUID, identity: bytes) -> bool:
+    """Whether somebody closed the case by hand that a statement leaves a gap."""
+    row = await tx.fetchrow(
+        """
+        SELECT FROM statements.cases c JOIN statements.closed_by_hand h ON h.case_id = c.id
+         WHERE c.account_id = $1 AND c.parked = $2 AND c.kind = 'gap'
+        """,
+        account_id,
+        identity,
+    )
+    return row is not None
+
+
+async def is_closed(tx: Tx, tenant_id: int, until: datetime) -> bool:
+    """Whether the day is closed on which a statement ends, or a later one."""
+    row = await tx.fetchrow(
+        """
+        SELECT FROM statements.closes
+         WHERE tenant_id = $1 AND day >= (($2::timestamptz - interval '1 microsecond') AT TIME ZONE 'UTC')::date
+        """,
+        tenant_id,
+        until,
+    )
+    return row is not None
+
+
+async def lock_accounts(tx: Tx, tenant_id: int) -> None:
+    """Every account of a tenant, so that no statement is taken meanwhile."""
+    await tx.execute("SELECT FROM statements.accounts WHERE tenant_id = $1 ORDER BY id FOR UPDATE", tenant_id)
+
+
+async def account_days(tx: Tx, tenant_id: int, day: date) -> Sequence[Row]:
+    """Each account on a day, by bank and asset: its balances, and its lines by what became of them.
+
+    `told` says that a statement of this day or a later one is there. A day without a statement of its own between
+    others is one on which nothing moved.
+    """
+    return await tx.fetch(
+        """
+        WITH statements AS (
+            SELECT *, ((until - interval '1 microsecond') AT TIME ZONE 'UTC')::date AS day
+              FROM statements.statements WHERE tenant_id = $1 AND kind = 'statement'
+        ), balances AS (
+            SELECT account_id, max(day) >= $2 AS told,
+                   coalesce((array_agg(closing ORDER BY place DESC) FILTER (WHERE day < $2))[1],
+                            (array_agg(opening ORDER BY place))[1]) AS opening,
+                   coalesce((array_agg(closing ORDER BY place DESC) FILTER (WHERE day <= $2))[1],
+                            (array_agg(opening ORDER BY place))[1]) AS closing
+              FROM statements GROUP BY account_id
+        ), moved AS (
+            SELECT l.account_id, count(*)::integer AS lines,
+                   count(*) FILTER (WHERE l.state = 'matched')::integer AS matched_lines,
+                   sum(l.amount) FILTER (WHERE l.state = 'matched')::bigint AS matched,
+                   count(*) FILTER (WHERE l.state = 'booked')::integer AS suspense_lines,
+                   sum(l.amount) FILTER (WHERE l.state = 'booked')::bigint AS suspense,
+                   count(*) FILTER (WHERE l.state = 'held')::integer AS held_lines,
+                   sum(l.amount) FILTER (WHERE l.state = 'held')::bigint AS held
+              FROM statements.lines l JOIN statements s ON s.id = l.statement_id AND s.day = $2
+             GROUP BY l.account_id
+        )
+        SELECT a.id, a.bank, a.asset, coalesce(b.told, false) AS told, b.opening, b.closing,
+               coalesce(m.lines, 0) AS lines, coalesce(m.matched_lines, 0) AS matched_lines,
+               coalesce(m.matched, 0) AS matched, coalesce(m.suspense_lines, 0) AS suspense_lines,
+               coalesce(m.suspense, 0) AS suspense, coalesce(m.held_lines, 0) AS held_lines,
+               coalesce(m.held, 0) AS held
+          FROM statements.accounts a
+          LEFT JOIN balances b ON b.account_id = a.id
+          LEFT JOIN moved m ON m.account_id = a.id
+         WHERE a.tenant_id = $1
+         ORDER BY a.bank, a.asset
+        """,
+        tenant_id,
+        day,
+    )
+
+
+async def never_told(tx: Tx, tenant_id: int, day: date) -> list[tuple[str, str]]:
+    """Banks and assets in which something completed until a day, and of which no statement ever came."""
+    rows = await tx.fetch(
+        """
+        SELECT DISTINCT t.bank, t.asset FROM transits.transits t
+         WHERE t.tenant_id = $1 AND t.status = 'completed' AND (t.updated_at AT TIME ZONE 'UTC')::date <= $2
+           AND NOT EXISTS (SELECT FROM statements.accounts a
+                            WHERE (a.tenant_id, a.bank, a.asset) = (t.tenant_id, t.bank, t.asset))
+         ORDER BY 1, 2
+        """,
+        tenant_id,
+        day,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def parked(tx: Tx, tenant_id: int) -> list[tuple[str, str]]:
+    """Banks with statements that wait, and why they do."""
+    rows = await tx.fetch(
+        """
+        SELECT a.bank, c.explanation FROM statements.cases c JOIN statements.accounts a ON a.id = c.account_id
+         WHERE c.tenant_id = $1 AND c.parked IS NOT NULL AND c.resolved_at IS NULL
+         ORDER BY a.bank, c.opened_at, c.id
+        """,
+        tenant_id,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def closed_day(tx: Tx, tenant_id: int, day: date) -> tuple[str, bytes] | None:
+    """The report of a closed day, and its signature."""
+    row = await tx.fetchrow(
+        "SELECT report, signature FROM statements.closes WHERE tenant_id = $1 AND day = $2", tenant_id, day
+    )
+    return (row[0], row[1]) if row else None
+
+
+async def insert_close(tx: Tx, tenant_id: int, day: date, report: str, signature: bytes, now: datetime) -> None:
+    await tx.execute(
+        "INSERT INTO statements.closes (tenant_id, day, report, signature, closed_at) VALUES ($1, $2, $3, $4, $5)",
+        tenant_id,
+        day,
+        report,
+        signature,
+        now,
+    )
 
 
 async def account_balance(tx: Tx, account_id: UUID) -> int:
