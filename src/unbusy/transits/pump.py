@@ -25,6 +25,7 @@ from unbusy.errors import Unavailable
 from unbusy.settings import Settings
 from unbusy.transits import model, service, sql
 from unbusy.transits.model import Status, Transit
+from unbusy.transits.together import Together
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,8 @@ log = structlog.get_logger(__name__)
 _MOST_CALLS = 32
 # From the end of the longest call until somebody else may take the row up: time to write the answer down.
 _WRITE_S = 2.0
-
+# Answers of one transaction.
+_MOST_WRITTEN = 200
 
 _SENDING = {Direction.pull: Operation.send_pull, Direction.push: Operation.send_push}
 _UNTOLD = Result(State.declined, "unavailable")
@@ -68,8 +70,8 @@ class Lane:
         self._watch = Watch(db, bank, self._pace, clock=clock, call_s=call_s, most=_MOST_CALLS)
         self._lease = timedelta(seconds=call_s + self._pace.longest_wait_s + _WRITE_S)
         self._calls: set[asyncio.Task[None]] = set()
-        self._answers: list[_Answer] = []
-        self._pen = asyncio.Lock()
+        # While one commit is under way others gather for the next: all want the bank's one account here.
+        self._written = Together(self._write, most=_MOST_WRITTEN)
 
     @property
     def bank(self) -> str:
@@ -126,16 +128,13 @@ class Lane:
     async def _advance(self, turn: _Turn) -> None:
         try:
             result = _UNTOLD if turn.is_given_up else await self._call(turn)
+            if result:
+                await self._written.join(_Answer(turn.transit, result, turn.may_be_known))
+        except Unavailable as error:
+            log.warning("bank_answer_not_written", bank=self.bank, why=str(error))
         except Exception:
             # Whatever it is: the row is due again, and the others go on.
             log.exception("transit_failed", transit=turn.transit.reference)
-            return
-        if result:
-            self._answers.append(_Answer(turn.transit, result, turn.may_be_known))
-            # While one commit is under way others gather for the next: all want the bank's one account here.
-            async with self._pen:
-                answers, self._answers = self._answers, []
-                await self._write_down(answers)
 
     async def _call(self, turn: _Turn) -> Result | None:
         """What the bank says. None when this process stood still until the row may be somebody else's."""
@@ -149,22 +148,8 @@ class Lane:
             return await self._watch.call(Operation.enquire, asked)
         return await self._watch.call(_SENDING[transit.direction], self._bank.send(transit.instruction))
 
-    async def _write_down(self, answers: Sequence[_Answer]) -> None:
-        """All in one transaction; each in its own when one of them is not as it should be."""
-        try:
-            await self._write(answers)
-        except Unavailable as error:
-            log.warning("bank_answers_not_written", bank=self.bank, count=len(answers), why=str(error))
-        except Exception:
-            if len(answers) == 1:
-                log.exception("transit_failed", transit=answers[0].transit.reference)
-            else:
-                for answer in answers:
-                    await self._write_down([answer])
-
-    async def _write(self, answers: Sequence[_Answer]) -> None:
-        if not answers:
-            return
+    async def _write(self, answers: Sequence[_Answer]) -> Sequence[None]:
+        """All in one transaction."""
         # One that was taken up twice may have two answers here, of which only that of the last try counts.
         given = {(answer.transit.id, answer.transit.tries): answer for answer in answers}
 
@@ -179,6 +164,7 @@ class Lane:
                 service.count(after)
             if after.parked_id:
                 log.error("bank_settled_what_was_reversed", transit=after.reference, bank=self.bank)
+        return [None] * len(answers)
 
 
 class _Answer(NamedTuple):
