@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import structlog
@@ -68,7 +70,6 @@ class Client:
                 timeout=aiohttp.ClientTimeout(connect=self._timeout_s, sock_read=self._timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                trust_env=True,
             )
         return self._session
 
@@ -86,7 +87,9 @@ def client(timeout_s: float) -> Client:
 async def request(client: Client, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
     """The response, whole. Raises NotTaken or NoAnswer."""
     headers = {**headers, "accept-encoding": "identity"}
-    asked = client.session.request(method, url, data=body or None, headers=headers, allow_redirects=False)
+    asked = client.session.request(
+        method, url, data=body or None, headers=headers, proxy=_proxy(url), allow_redirects=False
+    )
     try:
         async with asked as response:
             return Response(url, response.status, response.headers, await _read(response))
@@ -128,6 +131,18 @@ def unavailable(error: Failure | TimeoutError) -> Result:
 def _trusted() -> ssl.SSLContext:
     """Whose certificates are good: read once, for it takes longer than a call."""
     return ssl.create_default_context()
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for such an address."""
+    to = urlsplit(url)
+    return _known_proxy(to.scheme, to.hostname or "")
+
+
+@cache
+def _known_proxy(scheme: str, host: str) -> str | None:
+    """Looked up once: it may ask the name server."""
+    return None if proxy_bypass(host) else getproxies().get(scheme)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
