@@ -45,7 +45,9 @@ from unbusy.transits import BankAccount, BankAccounts, Transits
 _LATENCY_S = 0.05
 _ROUNDS = 3
 _TRIPS = 1_500
-_PEOPLE = 500
+_PEOPLE = 200
+# One after the other they take long, and all take the same.
+_ONE_BY_ONE_SHARE = 50
 # Enough that a lane to one bank is never short of work.
 _UNDER_WAY = 80
 _NO_LIMIT = 10**9
@@ -61,7 +63,7 @@ class BankFigures(msgspec.Struct):
     """Medians over the rounds; latencies in milliseconds from begin to end, with `under_way` on their way at once.
 
     `round_trips_per_s` is over both doors of the bank at once, `openbanking_per_s` over the one that takes two calls.
-    `worker_ms` and `bank_ms` are how much CPU a round trip over both takes in the worker and in the bank.
+    `one_by_one_per_s` is with only one on its way, and `ratio` what `round_trips_per_s` is to it. `worker_ms` and `bank_ms` are how much CPU a round trip over both takes in the worker and in the bank.
     """
 
     round_trips_per_s: float
@@ -70,6 +72,8 @@ class BankFigures(msgspec.Struct):
     worker_ms: float
     bank_ms: float
     openbanking_per_s: float
+    one_by_one_per_s: float
+    ratio: float
     latency_ms: float
     under_way: int
     trips: int
@@ -82,23 +86,27 @@ class _Round(NamedTuple):
     bank_s: float
 
 
-def bench_banks(tell: Callable[[str, float], None], *, rounds: int = _ROUNDS, trips: int = _TRIPS) -> BankFigures:
+def bench_banks(
+    tell: Callable[[str, float], None], *, rounds: int = _ROUNDS, trips: int = _TRIPS, people: int = _PEOPLE
+) -> BankFigures:
     """Measure on a database and with a bank of its own. `tell` hears what is being done, and which share is behind.
 
     Raises SetupError when a round trip went another way, or the books are not right in the end.
     """
     with temporary_database() as url, _sandbox() as bank, _worker(url, bank.roster) as worker:
         tell("people", 0.0)
-        people = furnish(url, _PEOPLE, 0)
-        measured = asyncio.run(_measure(url, bank, worker, people, tell, rounds, trips))
-    both, one = measured[_BOTH], measured[_ONE]
+        persons = furnish(url, people, 0)
+        both, one, one_by_one = asyncio.run(_measure(url, bank, worker, persons, tell, rounds, trips))
+    per_s = median(each.per_s for each in both)
     return BankFigures(
-        round_trips_per_s=round(median(each.per_s for each in both)),
+        round_trips_per_s=round(per_s),
         p50_ms=round(median(percentile(each.seconds, 0.50) for each in both) * 1e3),
         p99_ms=round(median(percentile(each.seconds, 0.99) for each in both) * 1e3),
         worker_ms=round(median(each.worker_s for each in both) / trips * 1e3, 2),
         bank_ms=round(median(each.bank_s for each in both) / trips * 1e3, 2),
         openbanking_per_s=round(median(each.per_s for each in one)),
+        one_by_one_per_s=round(one_by_one, 1),
+        ratio=round(per_s / one_by_one, 1),
         latency_ms=_LATENCY_S * 1e3,
         under_way=_UNDER_WAY,
         trips=trips,
@@ -113,24 +121,28 @@ async def _measure(
     tell: Callable[[str, float], None],
     rounds: int,
     trips: int,
-) -> dict[Sequence[str], list[_Round]]:
-    measured: dict[Sequence[str], list[_Round]] = {_BOTH: [], _ONE: []}
+) -> tuple[list[_Round], list[_Round], float]:
+    """Rounds over both doors and over one, and how many a second one after the other."""
+    both: list[_Round] = []
+    one: list[_Round] = []
     db = await Database.open(url, size=4)
     try:
         crowd = _Crowd(db, people)
         await crowd.link()
         await crowd.travel(_BOTH, trips // 4)  # connections, tokens, prepared statements
         for number in range(rounds):
-            for turn, (banks, done) in enumerate(measured.items()):
-                tell(f"round {number + 1} of {rounds}: {' and '.join(banks)}", (number + turn / 2) / rounds)
+            for turn, (banks, done) in enumerate(((_BOTH, both), (_ONE, one))):
+                tell(f"round {number + 1} of {rounds}: {' and '.join(banks)}", (number + turn / 2) / (rounds + 1))
                 began = _cpu_s(worker), _cpu_s(bank.pid)
                 per_s, seconds = await crowd.travel(banks, trips)
                 done.append(_Round(per_s, seconds, _cpu_s(worker) - began[0], _cpu_s(bank.pid) - began[1]))
+        tell("one after the other", rounds / (rounds + 1))
+        one_by_one, _ = await crowd.travel(_BOTH, max(4, trips // _ONE_BY_ONE_SHARE), under_way=1)
     finally:
         await db.close()
     tell("proving the books", 1.0)
     await _prove(url, bank)
-    return measured
+    return both, one, one_by_one
 
 
 async def _prove(url: str, bank: _Bank) -> None:
@@ -174,11 +186,13 @@ class _Crowd:
             for person in self._people:
                 linked.append((person, await self._accounts.link(person, bank, _IBAN, _HOLDER)))
 
-    async def travel(self, banks: Sequence[str], count: int) -> tuple[float, Sequence[float]]:
+    async def travel(
+        self, banks: Sequence[str], count: int, under_way: int = _UNDER_WAY
+    ) -> tuple[float, Sequence[float]]:
         """Make so many round trips, evenly over the banks: how many a second, and the seconds that each took."""
         since, began_at, begun, ended = self._ids.new(), time.perf_counter(), 0, 0
         while ended < count:
-            room = min(_UNDER_WAY - (begun - ended), count - begun)
+            room = min(under_way - (begun - ended), count - begun)
             await asyncio.gather(*(self._begin(banks) for _ in range(room)))
             begun += room
             await asyncio.sleep(_LOOK_EVERY_S)
