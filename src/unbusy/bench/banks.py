@@ -63,7 +63,8 @@ class BankFigures(msgspec.Struct):
     """Medians over the rounds; latencies in milliseconds from begin to end, with `under_way` on their way at once.
 
     `round_trips_per_s` is over both doors of the bank at once, `openbanking_per_s` over the one that takes two calls.
-    `one_by_one_per_s` is with only one on its way, and `ratio` what `round_trips_per_s` is to it. `worker_ms` and `bank_ms` are how much CPU a round trip over both takes in the worker and in the bank.
+    `one_by_one_per_s` is with only one on its way, and `ratio` what `round_trips_per_s` is to it. `worker_ms` and
+    `bank_ms` are how much CPU a round trip over both takes in the worker and in the bank.
     """
 
     round_trips_per_s: float
@@ -91,7 +92,7 @@ def bench_banks(
 ) -> BankFigures:
     """Measure on a database and with a bank of its own. `tell` hears what is being done, and which share is behind.
 
-    Raises SetupError when a round trip went another way, or the books are not right in the end.
+    Raises SetupError when a round trip ended otherwise, or the books are not right in the end.
     """
     with temporary_database() as url, _sandbox() as bank, _worker(url, bank.roster) as worker:
         tell("people", 0.0)
@@ -204,7 +205,7 @@ class _Crowd:
         async with self._db.connection() as connection:
             seconds = await sql.trips(connection, since)
         if len(seconds) < count:
-            raise SetupError(f"only {len(seconds)} of {count} completed at the first try: nothing can be said")
+            raise SetupError(f"only {len(seconds)} of {count} completed: nothing can be said")
         return per_s, seconds
 
     async def _begin(self, banks: Sequence[str]) -> None:
