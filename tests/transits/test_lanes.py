@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from statistics import median
 
 import pytest
 from tests.payments.bank import Bank, Gateway, fingerprint
@@ -17,10 +16,10 @@ from unbusy.transits import BankAccounts, Lane, Transits
 
 pytestmark = pytest.mark.alone
 
-_TRIPS, _PAYMENTS, _ROUNDS = 48, 120, 5
-# A machine that does something else in one round of two must not fail a build; a lane that waited for a
-# bank that hangs would take a hundred times as long.
-_NEARLY_AS_MANY = 0.75
+_TRIPS, _PAYMENTS, _ROUNDS = 32, 80, 5
+# The best rounds of each kind are compared, and a machine that has much else to do must not fail a build. What
+# waited for a bank that hangs would never end.
+_NEARLY_AS_MANY = 0.5
 
 
 class _Bank:
@@ -36,6 +35,11 @@ class _Bank:
     def answer(self) -> None:
         """Hang no more."""
         self._answers.set()
+
+    def hang(self) -> None:
+        """Hang, with all that comes from now on."""
+        self.told = 0
+        self._answers.clear()
 
     async def send(self, instruction: Instruction) -> Result:
         self.told += 1
@@ -116,14 +120,18 @@ async def test_a_bank_that_hangs_costs_the_others_nothing(bank: Bank, gateway: G
     calls that it may have, and more wait for it."""
     ming, mei = await bank.person("ming", 100_000), await bank.person("mei")
     street = _Street(bank, gateway, ming, mei)
-    alone = [await street.measure() for _ in range(_ROUNDS)]
-    await street.begin("hanging", 60)
-    hangs = asyncio.create_task(street.settle("hanging"))
-    beside = [await street.measure() for _ in range(_ROUNDS)]
-    assert (street.hanging.told, hangs.done()) == (32, False)
+    alone: list[tuple[float, float]] = []
+    beside: list[tuple[float, float]] = []
+    for _ in range(_ROUNDS):
+        alone.append(await street.measure())
+        street.hanging.hang()
+        await street.begin("hanging", 40)
+        hangs = asyncio.create_task(street.settle("hanging"))
+        beside.append(await street.measure())
+        assert (street.hanging.told, hangs.done()) == (32, False)
+        street.hanging.answer()
+        await hangs
     for before, after in zip(zip(*alone, strict=True), zip(*beside, strict=True), strict=True):
-        assert median(before) / median(after) >= _NEARLY_AS_MANY
+        assert min(before) / min(after) >= _NEARLY_AS_MANY
     assert street.fast.told == 2 * _ROUNDS * _TRIPS
-    street.hanging.answer()
-    await hangs
-    assert await bank.balance(ming) == 100_000 + 2 * _ROUNDS * (_TRIPS - _PAYMENTS) + 60
+    assert await bank.balance(ming) == 100_000 + 2 * _ROUNDS * (_TRIPS - _PAYMENTS) + 40 * _ROUNDS
