@@ -33,9 +33,10 @@ check: $(READY) ## Check format, lint, types, import contracts, migrations, the 
 	$(BIN)/uv lock --check
 	$(BIN)/pytest tests/rules $(ARGS)
 
-bench: $(READY) ## Measure the ledger and the payments on this machine, in a database of its own.
+bench: $(READY) ## Measure the ledger, payments and round trips to banks on this machine, in a database of its own.
 	$(BIN)/unbusy bench ledger $(ARGS)
 	$(BIN)/unbusy bench payments $(ARGS)
+	$(BIN)/unbusy bench banks $(ARGS)
 
 drill: $(READY) ## Put ten times the load on a wallet, freeze and kill its parts, and judge; ARGS="--quick" for four minutes.
 	$(BIN)/unbusy drill $(ARGS)

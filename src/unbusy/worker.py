@@ -66,7 +66,7 @@ def chores(settings: Settings, clock: Clock) -> list[Chore]:
 def errands(lanes: Sequence[transits.Lane]) -> list[Errand]:
     """Everything a worker does outside."""
     return [
-        *(Errand(f"go to {lane.bank}", 0.25, lane.go_on) for lane in lanes),
+        *(Errand(f"go to {lane.bank}", 0.25, lane.make_a_round) for lane in lanes),
         *(Errand(f"look after {lane.bank}", 1, lane.look_after) for lane in lanes),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from uuid import UUID
 
 import pytest
 from tests.payments.bank import Bank, Gateway
@@ -12,6 +13,7 @@ from tests.transits.scripted import ACCEPTED, IBAN, SETTLED, UNKNOWN, Way, decli
 from unbusy import ledger
 from unbusy.api import Principal
 from unbusy.banks import Direction, Result, State
+from unbusy.clock import Deadline
 from unbusy.errors import Invalid, KeyReused, NotFound
 from unbusy.ledger import AccountState
 from unbusy.reasons import Reason
@@ -198,6 +200,45 @@ async def test_the_same_key(way: Way, ming: Principal) -> None:
         await way.begin(ming, PULL, 10, key="k")
     assert await way.go_on(SETTLED) == 1
     assert await way.bank.balance(ming) == 90
+
+
+async def test_begun_together(way: Way, ming: Principal) -> None:
+    """What is begun in one moment shares one commit, and each gets its own answer: who has too little, or names an
+    account that is not linked, disturbs no other."""
+    account = await way.link(ming)
+
+    async def begin(direction: Direction, amount: int, key: str, account_id: UUID = account.id) -> str:
+        begun, replayed = await way.transits.begin(
+            ming,
+            direction,
+            account_id,
+            amount,
+            "EUR",
+            key=key,
+            fingerprint=b"one",
+            deadline=Deadline(way.bank.clock, 10),
+        )
+        return "again" if replayed else begun.reason or begun.status
+
+    answers = await asyncio.gather(
+        begin(PUSH, 40, "a"),
+        begin(PUSH, 70, "b"),
+        begin(PUSH, 60, "c"),
+        begin(PULL, 5, "d", other(account.id)),
+        begin(PULL, 5, "e"),
+        begin(PULL, 5, "e"),
+        return_exceptions=True,
+    )
+    assert [str(each) for each in answers] == [
+        "pending",
+        "insufficient_funds",
+        "pending",
+        "there is no such bank account",
+        "pending",
+        "again",
+    ]
+    assert await way.bank.as_superuser("SELECT count(DISTINCT xmin::text) FROM transits.transits") == 1
+    assert (await way.account(ming)).available == 0
 
 
 async def test_a_late_answer_is_passed_over(way: Way, ming: Principal) -> None:

@@ -6,8 +6,11 @@ import ssl
 from collections.abc import Callable, Mapping
 from functools import cache
 from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpx
+import aiohttp
 import structlog
 
 from unbusy.banks.port import Result, State
@@ -16,6 +19,9 @@ log = structlog.get_logger(__name__)
 
 # An answer is about one payment. More than this nobody needs to say, and nobody here shall have to keep.
 _MOST_BYTES = 256 * 1024
+# Seconds an idle connection is kept: a bank may close one in the moment in which it is used again, and then
+# nobody knows whether it heard. Banks keep them for longer than this.
+_KEEP_ALIVE_S = 5.0
 
 
 class Failure(Exception):
@@ -39,31 +45,62 @@ class NoAnswer(Failure):
     """Whether the bank did it nobody knows."""
 
 
-def client(timeout_s: float) -> httpx.AsyncClient:
+class Response(NamedTuple):
+    """What came back, whole. Names of headers are looked up in any case."""
+
+    url: str
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Client:
+    """Connections to one bank, opened when needed. To connect, and each part of an answer, may take `timeout_s`."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Made by the first call: only then there is a loop to wait in."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=trusted(), keepalive_timeout=_KEEP_ALIVE_S),
+                timeout=aiohttp.ClientTimeout(connect=self._timeout_s, sock_read=self._timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close them."""
+        if self._session:
+            await self._session.close()
+
+
+def client(timeout_s: float) -> Client:
     """Connections to one bank."""
-    return httpx.AsyncClient(timeout=timeout_s, verify=trusted())
+    return Client(timeout_s)
 
 
-async def request(
-    client: httpx.AsyncClient, method: str, url: str, body: bytes, headers: Mapping[str, str]
-) -> httpx.Response:
+async def request(client: Client, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
     """The response, whole. Raises NotTaken or NoAnswer."""
-    asked = client.build_request(method, url, content=body, headers={**headers, "accept-encoding": "identity"})
+    headers = {**headers, "accept-encoding": "identity"}
+    asked = client.session.request(
+        method, url, data=body or None, headers=headers, proxy=_proxy(url), allow_redirects=False
+    )
     try:
-        response = await client.send(asked, stream=True)
-        try:
-            body = await _read(response)
-            return httpx.Response(response.status_code, headers=response.headers, content=body, request=asked)
-        finally:
-            await response.aclose()
+        async with asked as response:
+            return Response(url, response.status, response.headers, await _read(response))
     # Only these are certain to happen before a byte was sent.
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
         raise NotTaken from None
-    except httpx.HTTPError:
+    except aiohttp.ClientError:
         raise NoAnswer from None
 
 
-def heard(response: httpx.Response, is_banks: Callable[[bytes, str], bool]) -> bytes | None:
+def heard(response: Response, is_banks: Callable[[bytes, str], bool]) -> bytes | None:
     """What the bank says, under its signature; None when it says that there is no such thing.
 
     Raises NotTaken or NoAnswer. A refusal of the message itself (another 4xx) is no answer: it
@@ -72,13 +109,13 @@ def heard(response: httpx.Response, is_banks: Callable[[bytes, str], bool]) -> b
     if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}:
         raise NotTaken(_retry_after(response))
     if not is_banks(response.content, response.headers.get("x-jws-signature", "")):
-        log.warning("bank_answer_not_signed", url=str(response.url), status=response.status_code)
+        log.warning("bank_answer_not_signed", url=response.url, status=response.status_code)
         raise NoAnswer
     if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         raise NotTaken(_retry_after(response), is_maintenance=True)
     if response.status_code == HTTPStatus.NOT_FOUND:
         return None
-    if response.is_error:
+    if response.status_code >= HTTPStatus.BAD_REQUEST:
         raise NoAnswer
     return response.content
 
@@ -93,22 +130,34 @@ def unavailable(error: Failure | TimeoutError) -> Result:
 @cache
 def trusted() -> ssl.SSLContext:
     """Whose certificates are good: read once, for it takes longer than a call."""
-    return httpx.create_ssl_context()
+    return ssl.create_default_context()
 
 
-async def _read(response: httpx.Response) -> bytes:
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for such an address."""
+    to = urlsplit(url)
+    return _known_proxy(to.scheme, to.hostname or "")
+
+
+@cache
+def _known_proxy(scheme: str, host: str) -> str | None:
+    """Looked up once: it may ask the name server."""
+    return None if proxy_bypass(host) else getproxies().get(scheme)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
     # What was packed against our wish is not unpacked: nobody knows how much that would be.
     if response.headers.get("content-encoding", "identity") != "identity":
         raise NoAnswer
     body = bytearray()
-    async for part in response.aiter_raw():
+    async for part in response.content.iter_any():
         body += part
         if len(body) > _MOST_BYTES:
             raise NoAnswer
     return bytes(body)
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(response: Response) -> float | None:
     """Seconds; a bank that writes a date is asked again when we like."""
     given = response.headers.get("retry-after", "")
     return float(given) if given.isdecimal() else None

@@ -38,6 +38,14 @@ def bench_payments(*, json: Json = False, history: History = 0) -> None:
     _show_figures(with_progress(lambda tell: bench.bench_payments(history, tell)), json=json)
 
 
+@bench.command(name="banks")
+def bench_banks(*, json: Json = False) -> None:
+    """Round trips a second, by one worker, to banks that answer each call after 50 ms."""
+    from unbusy import bench
+
+    _show_figures(with_progress(bench.bench_banks), json=json)
+
+
 @app.command
 def drill(
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
@@ -15,7 +16,7 @@ from schwifty.exceptions import SchwiftyException
 from unbusy.banks import Direction, ExternalAccount, Instruction, Result, State
 from unbusy.errors import Invalid
 from unbusy.ledger import Kind, NewAccount, Refusal, Transfer
-from unbusy.payments import Told
+from unbusy.payments import Limits, Told
 from unbusy.reasons import Reason
 
 # Makes a system account's id from what it is for, so that every process finds the same one.
@@ -62,6 +63,45 @@ class BankAccount(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class Order(NamedTuple):
+    """A transit that somebody asks for, under the id that it will have. `amount` is in minor units."""
+
+    id: UUID
+    person_id: UUID
+    direction: Direction
+    bank_account_id: UUID
+    amount: int
+    asset: str
+    key: str
+    fingerprint: bytes
+
+
+class Purse(NamedTuple):
+    """What limits are counted for."""
+
+    tenant_id: int
+    person_id: UUID
+    direction: Direction
+    asset: str
+
+
+class Allowance(msgspec.Struct):
+    """How much a person may move one way, and has moved so far; moves forward with each transit of a batch."""
+
+    limits: Limits
+    this_day: int
+    this_month: int
+
+    def refuses(self, amount: int) -> Reason | None:
+        """The limit that `amount` more would break, the narrowest first."""
+        return self.limits.refuses(amount, self.this_day, self.this_month)
+
+    def spend(self, amount: int) -> None:
+        """So much more has moved; less than nothing takes it back."""
+        self.this_day += amount
+        self.this_month += amount
+
+
 class Transit(msgspec.Struct, frozen=True):
     """Money on its way from a bank account (pull: a top-up) or to one (push: a payout).
 
@@ -99,6 +139,10 @@ class Transit(msgspec.Struct, frozen=True):
         return self.status not in {Status.pending, Status.unknown}
 
     @property
+    def purse(self) -> Purse:
+        return Purse(self.tenant_id, self.person_id, self.direction, self.asset)
+
+    @property
     def event(self) -> Told:
         """That it stands where it does now."""
         kind = f"{NAMES[self.direction]}.{self.status}"
@@ -132,6 +176,36 @@ def beginnings(now: datetime) -> tuple[datetime, datetime]:
     return day, day.replace(day=1)
 
 
+def begun(order: Order, account: BankAccount, now: datetime, resolve_by: datetime) -> Transit:
+    """A transit that begins now."""
+    return Transit(
+        id=order.id,
+        tenant_id=account.tenant_id,
+        person_id=order.person_id,
+        direction=order.direction,
+        bank=account.bank,
+        bank_account_id=account.id,
+        iban=account.iban,
+        holder=account.holder,
+        amount=order.amount,
+        asset=order.asset,
+        status=Status.pending,
+        reason=None,
+        balance_after=None,
+        key=order.key,
+        fingerprint=order.fingerprint,
+        tries=0,
+        sent_at=None,
+        accepted_at=None,
+        bank_reference="",
+        resolve_by=resolve_by,
+        due_at=now,
+        parked_id=None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
 def wallet(transit: Transit, new_id: UUID) -> NewAccount:
     """The person's account in the asset, opened under this id when there is none yet."""
     owner_id = transit.person_id
@@ -150,6 +224,11 @@ def nostro(tenant_id: int, asset: str, bank: str) -> NewAccount:
     return _system_account(tenant_id, asset, "nostro", f"nostro/{bank}")
 
 
+def nostro_of(transit: Transit) -> NewAccount:
+    """That account for the bank which a transit comes from or goes to."""
+    return nostro(transit.tenant_id, transit.asset, transit.bank)
+
+
 def _system_account(tenant_id: int, asset: str, code: str, purpose: str) -> NewAccount:
     id = uuid5(_NAMESPACE, f"{tenant_id}/{asset}/{purpose}")
     return NewAccount(id=id, tenant_id=tenant_id, asset=asset, code=code)
@@ -160,7 +239,7 @@ def _system_account(tenant_id: int, asset: str, code: str, purpose: str) -> NewA
 
 def hold(transit: Transit, wallet_id: UUID) -> Transfer:
     """Reserves the amount while the bank is asked: in the wallet for a payout; for a top-up, room in it."""
-    debit_id, credit_id = _sides(transit.direction, wallet_id, _nostro(transit).id)
+    debit_id, credit_id = _sides(transit.direction, wallet_id, nostro_of(transit).id)
     return Transfer(
         id=transit.id,
         kind=Kind.hold,
@@ -192,7 +271,9 @@ def end_of_hold(transit: Transit) -> Transfer:
 
 def parking(transit: Transit) -> Transfer:
     """Follows the bank, which settled what was reversed here: against suspense, for a person to look into."""
-    debit_id, credit_id = _sides(transit.direction, suspense(transit.tenant_id, transit.asset).id, _nostro(transit).id)
+    debit_id, credit_id = _sides(
+        transit.direction, suspense(transit.tenant_id, transit.asset).id, nostro_of(transit).id
+    )
     return Transfer(
         id=uuid5(transit.id, "late"),
         tenant_id=transit.tenant_id,
@@ -202,10 +283,6 @@ def parking(transit: Transit) -> Transfer:
         asset=transit.asset,
         code=_LATE[transit.direction],
     )
-
-
-def _nostro(transit: Transit) -> NewAccount:
-    return nostro(transit.tenant_id, transit.asset, transit.bank)
 
 
 def _sides(direction: Direction, ours: UUID, the_banks: UUID) -> tuple[UUID, UUID]:

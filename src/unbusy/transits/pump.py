@@ -25,15 +25,20 @@ from unbusy.errors import Unavailable
 from unbusy.settings import Settings
 from unbusy.transits import model, service, sql
 from unbusy.transits.model import Status, Transit
+from unbusy.transits.together import Together
 
 log = structlog.get_logger(__name__)
 
 # Transits at one bank at once. A bank that hangs ties up these and no others; one that answers each of
-# the two calls of a payment in 50 ms could get 320 a second.
+# the two calls of a payment in 50 ms could get 320 a second. What has its answer, and waits to be written down,
+# is not at the bank any more.
 _MOST_CALLS = 32
+# From one round to the next while there is something to do: what is at the bank takes longer by far.
+_ROUND_S = 0.02
 # From the end of the longest call until somebody else may take the row up: time to write the answer down.
 _WRITE_S = 2.0
-
+# Answers of one transaction.
+_MOST_WRITTEN = 200
 
 _SENDING = {Direction.pull: Operation.send_pull, Direction.push: Operation.send_push}
 _UNTOLD = Result(State.declined, "unavailable")
@@ -67,24 +72,34 @@ class Lane:
         self._pace = Pace(bank.bank, calls_per_s)
         self._watch = Watch(db, bank, self._pace, clock=clock, call_s=call_s, most=_MOST_CALLS)
         self._lease = timedelta(seconds=call_s + self._pace.longest_wait_s + _WRITE_S)
-        self._calls: set[asyncio.Task[None]] = set()
-        self._answers: list[_Answer] = []
-        self._pen = asyncio.Lock()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._at_bank = 0
+        # While one commit is under way others gather for the next: all want the bank's one account here.
+        self._written = Together(self._write, most=_MOST_WRITTEN)
 
     @property
     def bank(self) -> str:
         """The bank's id."""
         return self._bank.bank
 
+    async def make_a_round(self, now: datetime) -> int:
+        """Go on, then wait a moment for more while there is any: what is taken up together shares a commit.
+        Gives how many are at the bank or on their way back."""
+        await self.go_on(now)
+        if self._under_way:
+            await asyncio.sleep(_ROUND_S)
+        return len(self._under_way)
+
     async def go_on(self, now: datetime) -> int:
         """Begin the calls that are due, as many as there is room for; wait for room first. Gives how many."""
-        while len(self._calls) >= _MOST_CALLS:
-            await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
+        while self._at_bank >= _MOST_CALLS:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
         turns = await self._db.run(lambda tx: self._take(tx, now))
         for turn in turns:
+            self._at_bank += 1
             call = asyncio.create_task(self._advance(turn))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+            self._under_way.add(call)
+            call.add_done_callback(self._under_way.discard)
         return len(turns)
 
     async def look_after(self, now: datetime) -> int:
@@ -94,11 +109,11 @@ class Lane:
 
     async def finish(self) -> None:
         """Wait for the calls that are under way."""
-        await asyncio.gather(*self._calls, self._watch.finish())
+        await asyncio.gather(*self._under_way, self._watch.finish())
 
     async def _take(self, tx: Tx, now: datetime) -> list[_Turn]:
         """What may be called about now, and what has waited too long for that."""
-        room, until = _MOST_CALLS - len(self._calls), now + self._lease
+        room, until = _MOST_CALLS - self._at_bank, now + self._lease
         turns = await self._give_up(tx, now, room)
         times = await self._pace.times(tx, now, room - len(turns))
         called: list[tuple[Transit, bool]] = []
@@ -125,17 +140,17 @@ class Lane:
 
     async def _advance(self, turn: _Turn) -> None:
         try:
-            result = _UNTOLD if turn.is_given_up else await self._call(turn)
+            try:
+                result = _UNTOLD if turn.is_given_up else await self._call(turn)
+            finally:
+                self._at_bank -= 1
+            if result:
+                await self._written.join(_Answer(turn.transit, result, turn.may_be_known))
+        except Unavailable as error:
+            log.warning("bank_answer_not_written", bank=self.bank, why=str(error))
         except Exception:
             # Whatever it is: the row is due again, and the others go on.
             log.exception("transit_failed", transit=turn.transit.reference)
-            return
-        if result:
-            self._answers.append(_Answer(turn.transit, result, turn.may_be_known))
-            # While one commit is under way others gather for the next: all want the bank's one account here.
-            async with self._pen:
-                answers, self._answers = self._answers, []
-                await self._write_down(answers)
 
     async def _call(self, turn: _Turn) -> Result | None:
         """What the bank says. None when this process stood still until the row may be somebody else's."""
@@ -149,22 +164,8 @@ class Lane:
             return await self._watch.call(Operation.enquire, asked)
         return await self._watch.call(_SENDING[transit.direction], self._bank.send(transit.instruction))
 
-    async def _write_down(self, answers: Sequence[_Answer]) -> None:
-        """All in one transaction; each in its own when one of them is not as it should be."""
-        try:
-            await self._write(answers)
-        except Unavailable as error:
-            log.warning("bank_answers_not_written", bank=self.bank, count=len(answers), why=str(error))
-        except Exception:
-            if len(answers) == 1:
-                log.exception("transit_failed", transit=answers[0].transit.reference)
-            else:
-                for answer in answers:
-                    await self._write_down([answer])
-
-    async def _write(self, answers: Sequence[_Answer]) -> None:
-        if not answers:
-            return
+    async def _write(self, answers: Sequence[_Answer]) -> Sequence[None]:
+        """All in one transaction."""
         # One that was taken up twice may have two answers here, of which only that of the last try counts.
         given = {(answer.transit.id, answer.transit.tries): answer for answer in answers}
 
@@ -179,6 +180,7 @@ class Lane:
                 service.count(after)
             if after.parked_id:
                 log.error("bank_settled_what_was_reversed", transit=after.reference, bank=self.bank)
+        return [None] * len(answers)
 
 
 class _Answer(NamedTuple):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -13,13 +14,17 @@ from unbusy.api import Hub, Principal
 from unbusy.banks import Direction, Result, State
 from unbusy.clock import Clock, Deadline
 from unbusy.db import Connection, Database, Tx
-from unbusy.errors import Invalid, KeyReused, NotFound
+from unbusy.errors import Invalid, LedgerUnavailable, NotFound, RequestError
 from unbusy.ids import Ids
 from unbusy.ledger import Outcome, Refused
-from unbusy.payments import Limits
 from unbusy.settings import Settings
 from unbusy.transits import model, sql
-from unbusy.transits.model import BankAccount, Status, Transit
+from unbusy.transits.model import Order, Status, Transit
+from unbusy.transits.recording import Answer, Recorder
+from unbusy.transits.together import Together
+
+# Transits of one transaction: their wallets are locked meanwhile, for some ten milliseconds.
+_MOST_AT_ONCE = 200
 
 
 class Transits:
@@ -42,16 +47,9 @@ class Transits:
         self._hub = hub
         self._clock = clock
         self._ids = ids
-        self._resolve = timedelta(seconds=settings.bank_resolve_s)
         self._moved = moved
-        self._limits = {
-            Direction.pull: (settings.limit_per_topup, settings.limit_topups_per_day, settings.limit_topups_per_month),
-            Direction.push: (
-                settings.limit_per_payout,
-                settings.limit_payouts_per_day,
-                settings.limit_payouts_per_month,
-            ),
-        }
+        self._recorder = Recorder(ids=ids, settings=settings)
+        self._recording = Together(self._record, most=_MOST_AT_ONCE)
 
     async def begin(
         self,
@@ -69,28 +67,24 @@ class Transits:
 
         Gives the transit and whether it had been begun before under this key. It is declined, as a
         value, when it is over a limit or the wallet cannot hold it. Raises NotFound for an account that is not linked,
-        Invalid for an asset that no bank moves, and KeyReused.
+        Invalid for an asset that no bank moves, KeyReused, and LedgerUnavailable when it may have been begun all
+        the same: then only the same key is safe.
         """
         if asset not in money.iso_scales():
             raise Invalid(f"banks do not move {asset}", field="asset")
-
-        async def work(tx: Tx) -> tuple[Transit, bool]:
-            if earlier := await sql.transit_of_key(tx, person.person_id, key):
-                if earlier.fingerprint != fingerprint:
-                    raise KeyReused("this idempotency key stands for another request", field="Idempotency-Key")
-                return earlier, True
-            account = await sql.find_bank_account(tx, person.person_id, bank_account_id)
-            if account is None:
-                raise NotFound("there is no such bank account", field="bank_account")
-            transit = await self._hold(tx, self._new(account, direction, amount, asset, key, fingerprint))
-            await sql.insert(tx, transit)
-            await payments.tell(tx, [transit.event])
-            return transit, False
-
+        order = Order(self._ids.new(), person.person_id, direction, bank_account_id, amount, asset, key, fingerprint)
         try:
-            transit, replayed = await self._db.run(work, deadline)
+            async with asyncio.timeout(deadline.remaining()):
+                answer = await self._recording.join(order)
+        except TimeoutError:
+            raise LedgerUnavailable(
+                "the books did not answer in time; ask again with the same key", retry_after=2
+            ) from None
         finally:  # what failed may have been committed all the same
             self._moved((person.person_id,))
+        if isinstance(answer, RequestError):
+            raise answer
+        transit, replayed = answer
         if not replayed:
             count(transit)
         return transit, replayed
@@ -128,55 +122,8 @@ class Transits:
         self._moved((person.person_id,))
         return await sql.find_all(connection, person.person_id, ids)
 
-    async def _hold(self, tx: Tx, new: Transit) -> Transit:
-        """The transit with its amount held in the ledger, or declined.
-
-        The wallet is locked before anything is counted: what the same person begins meanwhile waits, and counts this.
-        """
-        now = new.created_at
-        wallet, nostro = await ledger.open_accounts(
-            tx, [model.wallet(new, self._ids.new()), model.nostro(new.tenant_id, new.asset, new.bank)]
-        )
-        locked = await ledger.lock(tx, [wallet.id, nostro.id])
-        default = Limits.of_whole_units(*self._limits[new.direction], money.iso_scales()[new.asset])
-        limits, this_day, this_month = await sql.counted(tx, new, default, *model.beginnings(now))
-        if reason := limits.refuses(new.amount, this_day, this_month):
-            return new.declined(reason, now)
-        [outcome] = await ledger.post_new(tx, locked, [model.hold(new, wallet.id)], now)
-        if isinstance(outcome, Refused):
-            return new.declined(model.reason_of(outcome.refusal), now)
-        return new
-
-    def _new(
-        self, account: BankAccount, direction: Direction, amount: int, asset: str, key: str, fingerprint: bytes
-    ) -> Transit:
-        now = self._clock.now()
-        return Transit(
-            id=self._ids.new(),
-            tenant_id=account.tenant_id,
-            person_id=account.person_id,
-            direction=direction,
-            bank=account.bank,
-            bank_account_id=account.id,
-            iban=account.iban,
-            holder=account.holder,
-            amount=amount,
-            asset=asset,
-            status=Status.pending,
-            reason=None,
-            balance_after=None,
-            key=key,
-            fingerprint=fingerprint,
-            tries=0,
-            sent_at=None,
-            accepted_at=None,
-            bank_reference="",
-            resolve_by=now + self._resolve,
-            due_at=now,
-            parked_id=None,
-            created_at=now,
-            updated_at=now,
-        )
+    async def _record(self, orders: Sequence[Order]) -> list[Answer]:
+        return await self._db.run(lambda tx: self._recorder.record(tx, orders, self._clock.now()))
 
 
 async def write_down(tx: Tx, steps: Sequence[tuple[Transit, Transit]], now: datetime) -> list[tuple[Transit, Transit]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from unbusy.banks import Direction, Operation
 from unbusy.db import Connection, Row, Tx
 from unbusy.payments import Limits
 from unbusy.reasons import Reason
-from unbusy.transits.model import BankAccount, Status, Transit
+from unbusy.transits.model import Allowance, BankAccount, Purse, Status, Transit
 
 _LAST_ID = UUID(int=(1 << 128) - 1)
 
@@ -42,16 +42,18 @@ async def add_bank_account(tx: Tx, new: BankAccount) -> BankAccount:
     return BankAccount(*row.values()) if row else new
 
 
-async def find_bank_account(connection: Connection, person_id: UUID, id: UUID) -> BankAccount | None:
-    row = await connection.fetchrow(
+async def find_bank_accounts(tx: Tx, wanted: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], BankAccount]:
+    """Those of these that are linked: by person and id."""
+    rows = await tx.fetch(
         """
-        SELECT id, tenant_id, person_id, bank, iban, holder, created_at FROM transits.bank_accounts
-         WHERE id = $1 AND person_id = $2 AND removed_at IS NULL
+        SELECT b.id, b.tenant_id, b.person_id, b.bank, b.iban, b.holder, b.created_at
+          FROM transits.bank_accounts b
+          JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (person_id, id) USING (person_id, id)
+         WHERE b.removed_at IS NULL
         """,
-        id,
-        person_id,
+        *zip(*wanted, strict=True),
     )
-    return BankAccount(*row.values()) if row else None
+    return {(row["person_id"], row["id"]): BankAccount(*row.values()) for row in rows}
 
 
 async def list_bank_accounts(connection: Connection, person_id: UUID) -> list[BankAccount]:
@@ -85,46 +87,65 @@ async def remove_bank_account(tx: Tx, person_id: UUID, id: UUID, now: datetime) 
 # ── transits ─────────────────────────────────────────────────────────────────────────────────────
 
 
-async def transit_of_key(tx: Tx, person_id: UUID, key: str) -> Transit | None:
-    row = await tx.fetchrow("SELECT * FROM transits.transits WHERE person_id = $1 AND key = $2", person_id, key)
-    return _transit(row) if row else None
-
-
-async def counted(tx: Tx, new: Transit, default: Limits, day: datetime, month: datetime) -> tuple[Limits, int, int]:
-    """What limits a transit, and how much its person moved that way since the beginnings of a day and a month:
-    what was declined or reversed does not count."""
-    row = await tx.fetchrow(
+async def transits_of_keys(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], Transit]:
+    """What stands under these idempotency keys already: by person and key."""
+    rows = await tx.fetch(
         """
-        SELECT l.per_transit, l.per_day, l.per_month, moved.this_day, moved.this_month
-          FROM (SELECT coalesce(sum(amount) FILTER (WHERE created_at >= $5), 0)::bigint AS this_day,
-                       coalesce(sum(amount), 0)::bigint AS this_month
-                  FROM transits.transits
-                 WHERE person_id = $2 AND direction = $3 AND asset = $4 AND created_at >= $6
-                   AND status NOT IN ('declined', 'reversed')) moved
-          LEFT JOIN transits.limits l ON l.tenant_id = $1 AND l.direction = $3 AND l.asset = $4
+        SELECT t.* FROM transits.transits t
+          JOIN unnest($1::uuid[], $2::text[]) AS wanted (person_id, key) USING (person_id, key)
         """,
-        new.tenant_id,
-        new.person_id,
-        new.direction,
-        new.asset,
+        *zip(*keys, strict=True),
+    )
+    return {(row["person_id"], row["key"]): _transit(row) for row in rows}
+
+
+async def allowances(tx: Tx, purses: Mapping[Purse, Limits], day: datetime, month: datetime) -> dict[Purse, Allowance]:
+    """What limits people, the tenant's own limits before those that are given; and how much each moved that way
+    since the beginnings of a day and a month: what was declined or reversed does not count."""
+    wanted = list(purses)
+    rows = await tx.fetch(
+        """
+        SELECT w.number - 1, moved.this_day, moved.this_month, l.per_transit, l.per_day, l.per_month
+          FROM unnest($1::integer[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY
+               AS w (tenant_id, person_id, direction, asset, number)
+         CROSS JOIN LATERAL (
+                SELECT coalesce(sum(t.amount) FILTER (WHERE t.created_at >= $5), 0)::bigint AS this_day,
+                       coalesce(sum(t.amount), 0)::bigint AS this_month
+                  FROM transits.transits t
+                 WHERE t.person_id = w.person_id AND t.direction = w.direction AND t.asset = w.asset
+                   AND t.created_at >= $6 AND t.status NOT IN ('declined', 'reversed')
+               ) moved
+          LEFT JOIN transits.limits l
+                 ON l.tenant_id = w.tenant_id AND l.direction = w.direction AND l.asset = w.asset
+        """,
+        *zip(*wanted, strict=True),
         day,
         month,
     )
-    assert row
-    return default if row[0] is None else Limits(*row[:3]), row[3], row[4]
+    found: dict[Purse, Allowance] = {}
+    for row in rows:
+        number: int = row[0]
+        purse = wanted[number]
+        limits = purses[purse] if row[3] is None else Limits(*row[3:])
+        found[purse] = Allowance(limits, row[1], row[2])
+    return found
 
 
-async def insert(tx: Tx, new: Transit) -> None:
+async def insert(tx: Tx, new: Sequence[Transit]) -> None:
     await tx.execute(
         """
         INSERT INTO transits.transits
                (id, tenant_id, person_id, direction, bank, bank_account_id, iban, holder, amount, asset, status, reason,
                 balance_after, key, fingerprint, tries, sent_at, accepted_at, bank_reference, resolve_by, due_at,
                 parked_id, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                $23, $24)
+        SELECT * FROM unnest(
+            $1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
+            $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::bytea[],
+            $16::integer[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::timestamptz[],
+            $21::timestamptz[], $22::uuid[], $23::timestamptz[], $24::timestamptz[]
+        )
         """,
-        *msgspec.structs.astuple(new),
+        *zip(*map(msgspec.structs.astuple, new), strict=True),
     )
 
 

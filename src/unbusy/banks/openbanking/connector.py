@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from http import HTTPStatus
 
-import httpx
 import msgspec
 
 from unbusy.banks import wire
@@ -102,7 +101,7 @@ class OpenBanking:
         """What the bank says; None when it says that there is no such thing. Raises NotTaken or NoAnswer."""
         return wire.heard(await self._authorised(method, url, body, key), self._signer.is_banks)
 
-    async def _authorised(self, method: str, url: str, body: bytes, key: str) -> httpx.Response:
+    async def _authorised(self, method: str, url: str, body: bytes, key: str) -> wire.Response:
         """The response; with a new token, once, when the bank does not know the one we have."""
         token = await self._tokens.current()
         response = await wire.request(self._client, method, url, body, self._headers(body, key, token))

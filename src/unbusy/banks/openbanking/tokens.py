@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import NamedTuple
+from urllib.parse import urlencode
 
-import httpx
 import msgspec
 
+from unbusy.banks import wire
 from unbusy.banks.openbanking.messages import Token
 from unbusy.banks.openbanking.signatures import Signer
 from unbusy.banks.wire import Failure, NotTaken
 from unbusy.clock import Clock
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_FORM = {"content-type": "application/x-www-form-urlencoded"}
 # A token that is about to end might do so on its way.
 _EARLY_S = 10
 
@@ -26,7 +29,7 @@ class _Good(NamedTuple):
 class Tokens:
     """Knows one token, and gets the next when that has ended or was refused."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, signer: Signer, *, clock: Clock) -> None:
+    def __init__(self, client: wire.Client, url: str, signer: Signer, *, clock: Clock) -> None:
         self._client = client
         self._url = url
         self._signer = signer
@@ -60,9 +63,11 @@ class Tokens:
         }
         began_at = self._clock.monotonic()
         try:
-            response = await self._client.post(self._url, data=form)
-            given = msgspec.json.decode(response.raise_for_status().content, type=Token)
-        except (httpx.HTTPError, msgspec.DecodeError):
+            response = await wire.request(self._client, "POST", self._url, urlencode(form).encode(), _FORM)
+            given = msgspec.json.decode(response.content, type=Token)
+        except (Failure, msgspec.DecodeError):
+            return NotTaken()
+        if response.status_code != HTTPStatus.OK:
             return NotTaken()
         return _Good(given.access_token, began_at + given.expires_in - _EARLY_S)
 

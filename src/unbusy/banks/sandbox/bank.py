@@ -52,7 +52,9 @@ class Asked(NamedTuple):
 
     @property
     def amount(self) -> int | None:
-        """What it is about, in minor units; None where that cannot be read."""
+        """What is to be sent, in minor units; None for what sends nothing, and where that cannot be read."""
+        if self.operation is not Operation.send:
+            return None
         return (iso20022 if self.is_iso20022 else messages).amount_in(self.body)
 
     @property

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
+import uvloop
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -61,7 +62,7 @@ def run(directory: Path, listener: socket.socket, started: Callable[[], None]) -
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_FINISH_S,
         )
-        asyncio.run(_Server(config, started).serve(sockets=[listener]))
+        uvloop.run(_Server(config, started).serve(sockets=[listener]))
 
 
 class Wire:
