@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import AsyncGenerator
 
-import httpx
 import pytest
 
 from unbusy.banks import wire
 
-URL = "https://bank.example/"
 _MOST_BYTES = 256 * 1024
 
 
-async def answered(body: bytes, **headers: str) -> httpx.Response:
+async def answered(body: bytes, **headers: str) -> wire.Response:
     """What is heard of a bank that answers this."""
 
-    async def parts() -> AsyncGenerator[bytes]:
-        yield body
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        lines = "".join(f"{name}: {value}\r\n" for name, value in {"content-length": len(body), **headers}.items())
+        writer.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + body)
+        writer.close()
 
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=parts(), headers=headers))
-    async with httpx.AsyncClient(transport=transport) as client:
-        return await wire.request(client, "POST", URL, b"", {})
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as bank:
+        client = wire.client(5.0)
+        try:
+            port = bank.sockets[0].getsockname()[1]
+            return await wire.request(client, "POST", f"http://127.0.0.1:{port}/", b"", {})
+        finally:
+            await client.aclose()
 
 
 async def test_a_long_answer_is_heard() -> None:
