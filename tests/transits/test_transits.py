@@ -158,6 +158,7 @@ async def test_final_by_the_time_told(way: Way, ming: Principal) -> None:
     assert await way.give_back(after_s=3_585) == 0
     await way.go_on(settled_too_late, after_s=5)
     assert await way.told(ming, told) == Reason.bank_no_answer
+    await way.go_on(SETTLED, after_s=3_600)
     assert (await way.owed(), await way.owed("suspense")) == (-10, 10)
     untold = await way.begin(ming, PULL, 20)
     assert await way.give_back(after_s=3_590) == 1

@@ -209,7 +209,7 @@ async def park(tx: Tx, ids: Sequence[UUID], now: datetime) -> None:
 async def give_back(tx: Tx, now: datetime, limit: int) -> int:
     """Undo what is not final and has run out of time, whether or not its bank can be asked; at most `limit`,
     and gives how many."""
-    late = await sql.lock_late(tx, now + model.LAST_MOMENT, limit)
+    late = await sql.take_late(tx, now + model.LAST_MOMENT, limit)
     for _, after in await write_down(tx, [(transit, model.run_out(transit, now)) for transit in late], now):
         count(after)
     return len(late)
