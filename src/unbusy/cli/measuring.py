@@ -45,7 +45,7 @@ def drill(
     quick: Annotated[
         bool, Parameter(negative="", help="About four minutes, at a low C: ratios are the judges.")
     ] = False,
-    phase: Annotated[str | None, Parameter(help="Only this one, after C was measured.")] = None,
+    phase: Annotated[str | None, Parameter(help="Only this one, after C was measured where it needs it.")] = None,
     address: Annotated[
         str | None, Parameter(help="A wallet that runs already, on the database of the settings; nothing is killed.")
     ] = None,
