@@ -24,11 +24,11 @@ from unbusy.clock import SystemClock
 from unbusy.drill import oracle, reckoning
 from unbusy.drill.ground import Event, Ground
 from unbusy.drill.lines import Mark, Phase
-from unbusy.drill.reckoning import Crossing, Told
+from unbusy.drill.reckoning import Told, Transit
 from unbusy.drill.sandboxes import Sandbox
 from unbusy.drill.system import System
 from unbusy.errors import SetupError
-from unbusy.load import ASSET, Log, Moment, Stream, crossings, link
+from unbusy.load import ASSET, Log, Moment, Stream, link, transits
 
 RESOLVE_S = 60
 """By when the drilled wallet promises an end, in seconds: the shortest there is, so that it is met often."""
@@ -59,7 +59,7 @@ def trouble(share: float = _FAULTY) -> list[Fault]:
 
 def banks(ground: Ground) -> Phase:
     """Top-ups and payouts at three banks that break; then the reckoning."""
-    system, seconds = ground.system, _MORE * ground.scale.crossings / ground.scale.crossings_per_s
+    system, seconds = ground.system, _MORE * ground.scale.transits / ground.scale.transits_per_s
     streams, before, began_on = _streams(ground, seconds), oracle.total(system.url), _today()
     events, marks = _story(ground, seconds)
     _break_all(system.banks, trouble())
@@ -75,6 +75,7 @@ def banks(ground: Ground) -> Phase:
     measured = ground.phase(
         "banks",
         log,
+        is_timed=False,
         begun=len(ours),
         asked_about=sum(each.tries > 1 for each in ours),
         parked=sum(each.is_parked for each in ours),
@@ -103,9 +104,9 @@ def _streams(ground: Ground, seconds: float) -> list[Stream]:
     linked = [(payer, id) for payer, ids in zip(payers, accounts, strict=True) for id in ids]
     magic = [*MAGIC_DECLINES, *MAGIC_FAULTS]
     usual = [chance.randint(1, 5_000) for _ in range((_MAGIC_EVERY - 1) * len(magic))]
-    rate = ground.scale.crossings_per_s / 2
+    rate = ground.scale.transits_per_s / 2
     return [
-        crossings(what, f"/v1/{what}", linked, [*magic, *usual], ASSET, rate, seconds, chance=chance)
+        transits(what, f"/v1/{what}", linked, [*magic, *usual], ASSET, rate, seconds, chance=chance)
         for what in ("topups", "payouts")
     ]
 
@@ -155,17 +156,17 @@ def _break_all(banks: Sequence[Sandbox], faults: Sequence[Fault]) -> None:
         bank.break_with(faults)
 
 
-def _waited_out(ground: Ground, log: Log) -> list[Crossing]:
+def _waited_out(ground: Ground, log: Log) -> list[Transit]:
     """How everything ended; waited for until long after everything should have."""
     if not ground.system.is_ready():
         raise SetupError("the wallet under test serves no more")
     began = time.monotonic()
-    left = oracle.still_crossing(ground.system.url, log)
+    left = oracle.still_open(ground.system.url, log)
     while left and (waited := time.monotonic() - began) < RESOLVE_S + _GRACE_S:
         time.sleep(_GLANCE_S)
-        before, left = left, oracle.still_crossing(ground.system.url, log)
+        before, left = left, oracle.still_open(ground.system.url, log)
         ground.tell(Moment(log.seconds + waited, 0, 0, before - left, left, {}, 0, 0))
-    return oracle.crossings(ground.system.url, log)
+    return oracle.transits(ground.system.url, log)
 
 
 def _reconciled(system: System, since: date) -> tuple[Mapping[str, Told], int]:
@@ -182,10 +183,10 @@ def _reconciled(system: System, since: date) -> tuple[Mapping[str, Told], int]:
     return {bank.id: Told(bank.books(), lines[bank.id], owed[bank.id]) for bank in system.banks}, refused
 
 
-def _proves_nothing(ground: Ground, ours: Sequence[Crossing]) -> Iterator[str]:
+def _proves_nothing(ground: Ground, ours: Sequence[Transit]) -> Iterator[str]:
     """Why, if so: there was no load, or no trouble."""
-    if len(ours) < _ENOUGH * ground.scale.crossings:
-        yield f"banks: only {len(ours)} of {ground.scale.crossings} were begun"
+    if len(ours) < _ENOUGH * ground.scale.transits:
+        yield f"banks: only {len(ours)} of {ground.scale.transits} were begun"
     for status in ("completed", "declined"):
         if all(each.status != status for each in ours):
             yield f"banks: nothing was {status}"

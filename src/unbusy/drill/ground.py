@@ -26,7 +26,7 @@ _AGAIN, _LEAST_AGAIN_PER_S = 10, 50.0
 class Scale(NamedTuple):
     """How long and how large. `calm_s` is a phase at rest, `surge_s` one above C; of each process `kills` are
     killed. `most_capacity` bounds C, `settings` are the wallet's, and `drain_floor` is what its queue promises.
-    `crossings` is how many top-ups and payouts are begun at banks that break, `crossings_per_s` how fast."""
+    `transits` is how many top-ups and payouts are begun at banks that break, `transits_per_s` how fast."""
 
     trial_s: float
     confirm_s: float
@@ -41,8 +41,8 @@ class Scale(NamedTuple):
     connections: int
     drain_floor: int
     settings: dict[str, str]
-    crossings: int
-    crossings_per_s: float
+    transits: int
+    transits_per_s: float
 
 
 FULL = Scale(3, 30, 15, 30, 12, 5, 10, 20, 1e9, 512, 1_024, 300, {}, 10_000, 40)
@@ -168,10 +168,11 @@ class Ground:
             client=client,
         )
 
-    def phase(self, name: str, log: Log, **values: float | None) -> Phase:
-        """What was measured, with what holds for every phase."""
+    def phase(self, name: str, log: Log, *, is_timed: bool = True, **values: float | None) -> Phase:
+        """What was measured, with what holds for every phase. One that `is_timed` by the generator is void when that
+        was late."""
         void = [f"{name}: {count} requests were answered {word}" for word, count in measures.mistaken(log).items()]
-        if log.late_p99_ms > MOST_LATE_MS:
+        if is_timed and log.late_p99_ms > MOST_LATE_MS:
             void.append(
                 f"{name}: the generator was late itself (p99 {log.late_p99_ms:.1f} ms, at most {MOST_LATE_MS:.0f})"
             )

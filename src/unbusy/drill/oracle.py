@@ -13,12 +13,13 @@ from uuid import UUID
 
 import asyncpg
 
-from unbusy import ids, transits
+from unbusy import ids
 from unbusy.db import Connection, Row
 from unbusy.drill import sql
-from unbusy.drill.reckoning import Crossing
+from unbusy.drill.reckoning import Transit
 from unbusy.errors import SetupError
 from unbusy.load import ASSET, TENANT, Load, Log, Stream
+from unbusy.transits import nostro
 
 Result = TypeVar("Result")
 
@@ -58,20 +59,20 @@ def still_queued(url: str, log: Log) -> int:
     return look_up(url, lambda connection: sql.queued_under(connection, f"{log.name}-"))
 
 
-def crossings(url: str, log: Log) -> list[Crossing]:
+def transits(url: str, log: Log) -> list[Transit]:
     """Every top-up and payout of this load."""
-    rows = look_up(url, lambda connection: sql.crossings_under(connection, f"{log.name}-"))
-    return [_crossing(*row.values()) for row in rows]
+    rows = look_up(url, lambda connection: sql.transits_under(connection, f"{log.name}-"))
+    return [_transit(*row.values()) for row in rows]
 
 
-def still_crossing(url: str, log: Log) -> int:
+def still_open(url: str, log: Log) -> int:
     """How many of them are not final yet."""
-    return look_up(url, lambda connection: sql.crossing_under(connection, f"{log.name}-"))
+    return look_up(url, lambda connection: sql.open_transits_under(connection, f"{log.name}-"))
 
 
 def owed(url: str, banks: Sequence[str]) -> dict[str, int]:
     """What each of the banks owes us by our books, in minor units."""
-    accounts = {bank: transits.nostro(TENANT, ASSET, bank).id for bank in banks}
+    accounts = {bank: nostro(TENANT, ASSET, bank).id for bank in banks}
     found = look_up(url, lambda connection: sql.owed_by(connection, list(accounts.values())))
     return {bank: found.get(id, 0) for bank, id in accounts.items()}
 
@@ -141,8 +142,8 @@ def look_up(url: str, look: Callable[[Connection], Awaitable[Result]]) -> Result
     return asyncio.run(work())
 
 
-def _crossing(id: UUID, key: str, bank: str, is_pull: bool, *more: Any) -> Crossing:
-    return Crossing(ids.show("top" if is_pull else "out", id), id.hex, key, bank, is_pull, *more)
+def _transit(id: UUID, key: str, bank: str, is_pull: bool, *more: Any) -> Transit:
+    return Transit(ids.show("top" if is_pull else "out", id), id.hex, key, bank, is_pull, *more)
 
 
 def _stored(row: Row) -> Stored:

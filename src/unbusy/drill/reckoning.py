@@ -16,7 +16,7 @@ from unbusy.drill.sandboxes import Booked
 from unbusy.load import percentile
 
 
-class Crossing(NamedTuple):
+class Transit(NamedTuple):
     """A top-up or a payout as our database has it. Times are seconds since 1970; `ended` are those at which it was
     told to be final; `is_parked` when the bank was followed after it had been reversed."""
 
@@ -55,7 +55,7 @@ class Told(NamedTuple):
     owed: int
 
 
-def lost(acknowledged: Mapping[str, str], ours: Sequence[Crossing], banks: Mapping[str, Told]) -> int:
+def lost(acknowledged: Mapping[str, str], ours: Sequence[Transit], banks: Mapping[str, Told]) -> int:
     """How many were acknowledged under a key and are not there; moved at one side only, or otherwise than told; or
     moved at a bank and are nobody's."""
     ids = {(each.key, each.id) for each in ours}
@@ -65,13 +65,13 @@ def lost(acknowledged: Mapping[str, str], ours: Sequence[Crossing], banks: Mappi
     return missing + astray + len(executed)
 
 
-def _is_astray(ours: Crossing, theirs: Booked | None) -> bool:
+def _is_astray(ours: Transit, theirs: Booked | None) -> bool:
     if theirs is None or not ours.has_moved:
         return ours.has_moved or theirs is not None
     return (ours.is_pull, ours.iban, ours.amount) != (theirs.is_pull, theirs.iban, theirs.amount)
 
 
-def doubled(ours: Sequence[Crossing], banks: Mapping[str, Told]) -> int:
+def doubled(ours: Sequence[Transit], banks: Mapping[str, Told]) -> int:
     """How many were begun twice under one key, or executed twice by what the banks' statements show."""
     begun = Counter(each.key for each in ours)
     shown = Counter[str]()
@@ -80,7 +80,7 @@ def doubled(ours: Sequence[Crossing], banks: Mapping[str, Told]) -> int:
     return sum(times > 1 for times in begun.values()) + sum(shown[each.reference] > 1 for each in ours)
 
 
-def late(ours: Sequence[Crossing]) -> int:
+def late(ours: Sequence[Transit]) -> int:
     """How many were not final by their `resolve_by`, or were told to be final more than once."""
     return sum(each.ended_at > each.resolve_by or len(each.ended) != 1 for each in ours)
 
@@ -90,12 +90,12 @@ def apart(banks: Mapping[str, Told]) -> int:
     return sum(abs(told.owed - sum(one.moved for one in told.booked)) for told in banks.values())
 
 
-def outcomes(ours: Sequence[Crossing]) -> dict[str, int]:
+def outcomes(ours: Sequence[Transit]) -> dict[str, int]:
     """How many ended how, most frequent first."""
     return dict(Counter(" ".join(filter(None, (each.status, each.reason))) for each in ours).most_common())
 
 
-def series(ours: Sequence[Crossing], began_at: float) -> list[Second]:
+def series(ours: Sequence[Transit], began_at: float) -> list[Second]:
     """Second by second: what was begun, what completed, and what was declined or reversed. Latencies are of what
     ended then, from its beginning."""
     seconds = [Second(number) for number in range(_seconds(ours, began_at))]
@@ -112,7 +112,7 @@ def series(ours: Sequence[Crossing], began_at: float) -> list[Second]:
     return seconds
 
 
-def standing(ours: Sequence[Crossing], began_at: float) -> dict[str, list[int]]:
+def standing(ours: Sequence[Transit], began_at: float) -> dict[str, list[int]]:
     """How many were not final at the end of each second, by their bank."""
     seconds = _seconds(ours, began_at)
     found = {bank: [0] * seconds for bank in sorted({each.bank for each in ours})}
@@ -123,7 +123,7 @@ def standing(ours: Sequence[Crossing], began_at: float) -> dict[str, list[int]]:
     return found
 
 
-def _seconds(ours: Sequence[Crossing], began_at: float) -> int:
+def _seconds(ours: Sequence[Transit], began_at: float) -> int:
     moments = [at for each in ours for at in (each.created_at, *each.ended)]
     return _second(max(moments, default=began_at), began_at) + 1
 

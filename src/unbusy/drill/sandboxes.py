@@ -63,12 +63,12 @@ class _Books(msgspec.Struct):
 
 
 class Sandbox:
-    """One bank. `id` is what the wallet calls it, `table` what the wallet is told of it."""
+    """One bank. `id` is what the wallet calls it, `table` what the wallet is told of it; `directory` is the bank's."""
 
     def __init__(self, id: str, directory: Path, core: int | None) -> None:
         self.id = id
         self.table: Mapping[str, Any] = {}
-        self._directory = directory
+        self.directory = directory
         self._core = core
         self._port = free_port()
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=_PATIENCE_S)
@@ -88,7 +88,7 @@ class Sandbox:
     def _started(self) -> subprocess.Popen[bytes]:
         ours = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return subprocess.Popen(  # noqa: S603 - our own program
-            [*_UNBUSY, "sandbox-bank", "--data", str(self._directory), "--port", str(self._port)],
+            [*_UNBUSY, "sandbox-bank", "--data", str(self.directory), "--port", str(self._port)],
             env=ours,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -130,7 +130,7 @@ class Sandbox:
         """Its statements of these days, oldest first, in a format that the number says."""
         format, ending = list(_FORMATS.items())[number % len(_FORMATS)]
         days = [since + timedelta(days=passed) for passed in range((until - since).days + 1)]
-        files = [self._directory / f"{day}.{ending}" for day in days]
+        files = [self.directory / f"{day}.{ending}" for day in days]
         for day, file in zip(days, files, strict=True):
             account = self.table["account"]["iban"]
             file.write_bytes(self._get(f"/statement?format={format}&day={day}&account={account}"))
@@ -138,7 +138,7 @@ class Sandbox:
 
     def read_table(self, number: int) -> None:
         """Find what a wallet is told of it: of what the bank offers, the one that the number says."""
-        home = self._directory / "sandbox-bank"
+        home = self.directory / "sandbox-bank"
         offered = msgspec.toml.decode((home / "banks.toml").read_bytes(), type=dict[str, dict[str, Any]])
         table = list(offered.values())[number % len(offered)]
         keys = {name: str(home / table[name]) for name in ("key", "bank_key")}

@@ -26,7 +26,7 @@ async def queued_under(connection: Connection, prefix: str) -> int:
     return found
 
 
-async def crossings_under(connection: Connection, prefix: str) -> Sequence[Row]:
+async def transits_under(connection: Connection, prefix: str) -> Sequence[Row]:
     """Top-ups and payouts, each with the moments at which it was told to be final."""
     return await connection.fetch(
         """
@@ -45,7 +45,7 @@ async def crossings_under(connection: Connection, prefix: str) -> Sequence[Row]:
     )
 
 
-async def crossing_under(connection: Connection, prefix: str) -> int:
+async def open_transits_under(connection: Connection, prefix: str) -> int:
     found: int = await connection.fetchval(
         "SELECT count(*) FROM transits.transits WHERE status IN ('pending', 'unknown') AND starts_with(key, $1)", prefix
     )

@@ -20,7 +20,7 @@ from unbusy.load.model import (
 )
 from unbusy.load.people import ASSET, NO_LIMITS, PASSWORD, TENANT, furnish, link, tokens
 from unbusy.load.process import cores_apart, free_port, generate, is_ready
-from unbusy.load.requests import crossings, payments, reads
+from unbusy.load.requests import payments, reads, transits
 
 __all__ = [
     "ASSET",
@@ -36,7 +36,6 @@ __all__ = [
     "Payer",
     "Stream",
     "cores_apart",
-    "crossings",
     "free_port",
     "furnish",
     "generate",
@@ -47,4 +46,5 @@ __all__ = [
     "percentile",
     "reads",
     "tokens",
+    "transits",
 ]

@@ -48,7 +48,7 @@ def payments(
     )
 
 
-def crossings(
+def transits(
     name: str,
     path: str,
     linked: Sequence[tuple[Payer, str]],
