@@ -1,25 +1,32 @@
-"""The banks' phase: a small one with a bank that cheats, and the quick one as it is typed."""
+"""The banks' phase: its banks and their reckoning; a small one with a bank that cheats; the quick one as typed."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from tests.banks.sandbox import ANNA
 from tests.drill.test_drill import drill
 
-from unbusy.banks.sandbox import Kind
+from unbusy.banks import Direction, Instruction, Result, State, connect
+from unbusy.banks.sandbox import Fault, Kind
 from unbusy.clock import SystemClock
-from unbusy.drill import sandboxes
-from unbusy.drill.banks import SETTINGS, banks, trouble
+from unbusy.drill import reckoning, sandboxes
+from unbusy.drill.banks import SETTINGS, banks, shown, trouble
 from unbusy.drill.ground import QUICK, Crowd, Ground
 from unbusy.drill.lines import judge
-from unbusy.drill.sandboxes import Sandbox
+from unbusy.drill.reckoning import Told, Transit
+from unbusy.drill.sandboxes import Sandbox, write_roster
 from unbusy.drill.system import started
 from unbusy.ids import Ids
 from unbusy.load import Moment, furnish, tokens
+from unbusy.settings import Settings
 
 _CHEATS = """
 CREATE TABLE cheated (reference TEXT NOT NULL);
@@ -43,6 +50,7 @@ def cheated(bank: Sandbox) -> int:
         return books.execute("SELECT count(*) FROM cheated").fetchone()[0]
 
 
+@pytest.mark.long
 @pytest.mark.alone
 def test_a_bank_that_cheats_is_found_out() -> None:
     """Each cent of it, by two lines; and nothing else falls short, although all that can goes wrong, all are killed
@@ -61,6 +69,65 @@ def test_a_bank_that_cheats_is_found_out() -> None:
     assert {"worker", "bank-1", "gateway", "postgres"} <= {mark.what for mark in phase.marks}
     assert sum(phase.standing["bank-1"]) > 0
     assert moments[-1].waiting == 0
+
+
+def in_our_books(bank: Sandbox, instruction: Instruction) -> Transit:
+    """What our books would say, had it completed."""
+    return Transit(
+        id=f"top_{instruction.reference}",
+        reference=instruction.reference,
+        key=bank.id,
+        bank=bank.id,
+        is_pull=True,
+        iban=instruction.account.iban,
+        amount=instruction.amount,
+        status="completed",
+        reason="",
+        is_parked=False,
+        tries=1,
+        created_at=0,
+        resolve_by=60,
+        ended=(1,),
+    )
+
+
+@pytest.mark.alone
+def test_real_banks_are_reckoned_with(tmp_path: Path) -> None:
+    """A wallet is told of three banks that speak what there is to speak; each keeps its books and its faults through a
+    kill; and their books and statements are one story with ours, until one of them leaves it."""
+    instructions = [Instruction(uuid4().hex, Direction.pull, 70 + number, "EUR", ANNA) for number in range(3)]
+    today = SystemClock().now().date()
+    with sandboxes.opened(None) as there:
+        settings = Settings(banks=str(write_roster(there, tmp_path)))
+        results = asyncio.run(send(settings, instructions))
+        there[0].break_with([Fault(Kind.error)])
+        there[0].kill()
+        there[0].start()
+        results += asyncio.run(send(settings, instructions[:1]))
+        told = {
+            bank.id: Told(bank.books(), shown(bank.statements(number, today, SystemClock().now().date())), 70 + number)
+            for number, bank in enumerate(there)
+        }
+        ours = [in_our_books(bank, one) for bank, one in zip(there, instructions, strict=True)]
+    assert [result.state for result in results] == [*[State.settled] * 3, State.declined]
+    assert {bank.table.get("dialect", "openbanking") for bank in there} >= {"openbanking", "iso20022"}
+    acknowledged = {each.key: each.id for each in ours}
+    judged = reckoning.lost(acknowledged, ours, told), reckoning.doubled(ours, told), reckoning.apart(told)
+    assert judged == (0, 0, 0)
+    ours[1] = ours[1]._replace(status="declined")
+    told["bank-3"] = told["bank-3"]._replace(lines={ours[2].reference: 2}, owed=70)
+    judged = reckoning.lost(acknowledged, ours, told), reckoning.doubled(ours, told), reckoning.apart(told)
+    assert judged == (1, 1, 2)
+
+
+async def send(settings: Settings, instructions: Sequence[Instruction]) -> list[Result]:
+    """Tell each bank of one."""
+    clock = SystemClock()
+    connectors = list(connect(settings, clock=clock, ids=Ids(clock)).values())
+    results = [await bank.send(one) for bank, one in zip(connectors, instructions, strict=False)]
+    for bank in connectors:
+        await bank.close()
+    return results
 
 
 def test_all_kinds_of_trouble() -> None:

@@ -111,9 +111,10 @@ def test_second_by_second() -> None:
         ours("b", bank="bank-2", status="declined", reason="bank_unavailable", created_at=101.5, ended=(103.5,)),
         ours("c", status="unknown", created_at=101, ended=()),
     ]
-    series = reckoning.series(made, 100)
+    series = reckoning.series(made)
     assert [(one.wanted, one.completed, one.refused) for one in series] == [(1, 0, 0), (2, 0, 0), (0, 1, 0), (0, 0, 1)]
     assert (series[2].p50_ms, series[3].p99_ms) == (2_000, 2_000)
-    assert reckoning.standing(made, 100) == {"bank-1": [1, 2, 1, 1], "bank-2": [0, 1, 1, 0]}
+    assert reckoning.standing(made) == {"bank-1": [1, 2, 1, 1], "bank-2": [0, 1, 1, 0]}
     assert reckoning.outcomes(made) == {"completed": 1, "declined bank_unavailable": 1, "unknown": 1}
+    assert (reckoning.series([]), reckoning.standing([])) == ([], {})
     assert math.isinf(made[2].ended_at)

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -49,6 +50,9 @@ _GLANCE_S = 0.5
 # Beyond the last `resolve_by`: what is late then would be late for good.
 _GRACE_S = 10.0
 _ENOUGH = 0.9
+# The generator times nothing here. When it was later than this, the machine stood still, and nobody could be punctual;
+# so when a glance took so long.
+_MOST_LATE_MS, _LONGEST_GLANCE_S = 1_000.0, 5.0
 
 
 def trouble(share: float = _FAULTY) -> list[Fault]:
@@ -63,19 +67,18 @@ def banks(ground: Ground) -> Phase:
     streams, before, began_on = _streams(ground, seconds), oracle.total(system.url), _today()
     events, marks = _story(ground, seconds)
     _break_all(system.banks, trouble())
-    began_at = SystemClock().timestamp()
     log = ground.run(*streams, events=events)
     _break_all(system.banks, ())
     answers, open_questions = ground.ask_again(log)
     acknowledged = {log.key(want): id for want, id in log.payments.items()} | answers
-    ours = _waited_out(ground, log)
+    ours, longest_glance_s = _waited_out(ground, log)
     told, refused = _reconciled(system, began_on)
     brought = sum(each.amount if each.is_pull else -each.amount for each in ours if each.status == "completed")
     is_off = oracle.total(system.url) != before + brought
     measured = ground.phase(
         "banks",
         log,
-        is_timed=False,
+        most_late_ms=_MOST_LATE_MS,
         begun=len(ours),
         asked_about=sum(each.tries > 1 for each in ours),
         parked=sum(each.is_parked for each in ours),
@@ -89,10 +92,10 @@ def banks(ground: Ground) -> Phase:
     )
     return replace(
         measured,
-        void=[*measured.void, *_proves_nothing(ground, ours)],
+        void=[*measured.void, *_proves_nothing(ground, ours, longest_glance_s)],
         outcomes=reckoning.outcomes(ours),
-        series=reckoning.series(ours, began_at),
-        standing=reckoning.standing(ours, began_at),
+        series=reckoning.series(ours),
+        standing=reckoning.standing(ours),
         marks=marks,
     )
 
@@ -156,17 +159,18 @@ def _break_all(banks: Sequence[Sandbox], faults: Sequence[Fault]) -> None:
         bank.break_with(faults)
 
 
-def _waited_out(ground: Ground, log: Log) -> list[Transit]:
-    """How everything ended; waited for until long after everything should have."""
+def _waited_out(ground: Ground, log: Log) -> tuple[list[Transit], float]:
+    """How everything ended, waited for until after everything should have; and how long the longest glance took."""
     if not ground.system.is_ready():
         raise SetupError("the wallet under test serves no more")
-    began = time.monotonic()
+    began, longest, glanced_at = time.monotonic(), 0.0, time.monotonic()
     left = oracle.still_open(ground.system.url, log)
     while left and (waited := time.monotonic() - began) < RESOLVE_S + _GRACE_S:
         time.sleep(_GLANCE_S)
         before, left = left, oracle.still_open(ground.system.url, log)
+        longest, glanced_at = max(longest, time.monotonic() - glanced_at), time.monotonic()
         ground.tell(Moment(log.seconds + waited, 0, 0, before - left, left, {}, 0, 0))
-    return oracle.transits(ground.system.url, log)
+    return oracle.transits(ground.system.url, log), longest
 
 
 def _reconciled(system: System, since: date) -> tuple[Mapping[str, Told], int]:
@@ -176,15 +180,20 @@ def _reconciled(system: System, since: date) -> tuple[Mapping[str, Told], int]:
     for number, bank in enumerate(system.banks):
         files = bank.statements(number, since, _today())
         refused += sum(bool(result["refused"]) for result in system.reconcile(bank.id, files))
-        lines[bank.id] = Counter(
-            reference.decode() for file in files for reference in _REFERENCE.findall(file.read_bytes())
-        )
+        lines[bank.id] = shown(files)
     owed = oracle.owed(system.url, list(lines))
     return {bank.id: Told(bank.books(), lines[bank.id], owed[bank.id]) for bank in system.banks}, refused
 
 
-def _proves_nothing(ground: Ground, ours: Sequence[Transit]) -> Iterator[str]:
-    """Why, if so: there was no load, or no trouble."""
+def shown(files: Sequence[Path]) -> Counter[str]:
+    """How often statements show each reference of ours, whatever their format."""
+    return Counter(found.decode() for file in files for found in _REFERENCE.findall(file.read_bytes()))
+
+
+def _proves_nothing(ground: Ground, ours: Sequence[Transit], longest_glance_s: float) -> Iterator[str]:
+    """Why, if so: the machine stood still, there was no load, or no trouble."""
+    if longest_glance_s > _LONGEST_GLANCE_S:
+        yield f"banks: the machine stood still for {longest_glance_s:.0f} s"
     if len(ours) < _ENOUGH * ground.scale.transits:
         yield f"banks: only {len(ours)} of {ground.scale.transits} were begun"
     for status in ("completed", "declined"):

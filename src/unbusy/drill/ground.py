@@ -168,13 +168,12 @@ class Ground:
             client=client,
         )
 
-    def phase(self, name: str, log: Log, *, is_timed: bool = True, **values: float | None) -> Phase:
-        """What was measured, with what holds for every phase. One that `is_timed` by the generator is void when that
-        was late."""
+    def phase(self, name: str, log: Log, *, most_late_ms: float = MOST_LATE_MS, **values: float | None) -> Phase:
+        """What was measured, with what holds for every phase: so late the generator may have been."""
         void = [f"{name}: {count} requests were answered {word}" for word, count in measures.mistaken(log).items()]
-        if is_timed and log.late_p99_ms > MOST_LATE_MS:
+        if log.late_p99_ms > most_late_ms:
             void.append(
-                f"{name}: the generator was late itself (p99 {log.late_p99_ms:.1f} ms, at most {MOST_LATE_MS:.0f})"
+                f"{name}: the generator was late itself (p99 {log.late_p99_ms:.1f} ms, at most {most_late_ms:.0f})"
             )
         honest = {
             "unanswered": measures.unanswered(log),

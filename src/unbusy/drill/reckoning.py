@@ -95,15 +95,16 @@ def outcomes(ours: Sequence[Transit]) -> dict[str, int]:
     return dict(Counter(" ".join(filter(None, (each.status, each.reason))) for each in ours).most_common())
 
 
-def series(ours: Sequence[Transit], began_at: float) -> list[Second]:
-    """Second by second: what was begun, what completed, and what was declined or reversed. Latencies are of what
-    ended then, from its beginning."""
-    seconds = [Second(number) for number in range(_seconds(ours, began_at))]
+def series(ours: Sequence[Transit]) -> list[Second]:
+    """Second by second from the first of them: what was begun, what completed, and what was declined or reversed.
+    Latencies are of what ended then, from its beginning."""
+    time = _Time(ours)
+    seconds = [Second(number) for number in range(time.seconds)]
     took: list[list[float]] = [[] for _ in seconds]
     for each in ours:
-        seconds[_second(each.created_at, began_at)].wanted += 1
+        seconds[time.second(each.created_at)].wanted += 1
         if math.isfinite(each.ended_at):
-            at = _second(each.ended_at, began_at)
+            at = time.second(each.ended_at)
             seconds[at].completed += each.status == "completed"
             seconds[at].refused += each.status != "completed"
             took[at].append((each.ended_at - each.created_at) * 1e3)
@@ -112,21 +113,24 @@ def series(ours: Sequence[Transit], began_at: float) -> list[Second]:
     return seconds
 
 
-def standing(ours: Sequence[Transit], began_at: float) -> dict[str, list[int]]:
+def standing(ours: Sequence[Transit]) -> dict[str, list[int]]:
     """How many were not final at the end of each second, by their bank."""
-    seconds = _seconds(ours, began_at)
-    found = {bank: [0] * seconds for bank in sorted({each.bank for each in ours})}
+    time = _Time(ours)
+    found = {bank: [0] * time.seconds for bank in sorted({each.bank for each in ours})}
     for each in ours:
-        end = min(each.ended_at, began_at + seconds)
-        for second in range(_second(each.created_at, began_at), _second(end, began_at)):
+        end = time.second(each.ended_at) if math.isfinite(each.ended_at) else time.seconds
+        for second in range(time.second(each.created_at), end):
             found[each.bank][second] += 1
     return found
 
 
-def _seconds(ours: Sequence[Transit], began_at: float) -> int:
-    moments = [at for each in ours for at in (each.created_at, *each.ended)]
-    return _second(max(moments, default=began_at), began_at) + 1
+class _Time:
+    """From the first beginning to the last end of these, in whole seconds."""
 
+    def __init__(self, ours: Sequence[Transit]) -> None:
+        moments = [at for each in ours for at in (each.created_at, *each.ended)]
+        self._began_at = min(moments, default=0.0)
+        self.seconds = self.second(max(moments)) + 1 if moments else 0
 
-def _second(at: float, began_at: float) -> int:
-    return max(0, int(at - began_at))
+    def second(self, at: float) -> int:
+        return int(at - self._began_at)

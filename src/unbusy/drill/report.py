@@ -54,8 +54,9 @@ _VERDICTS = (
     ("void", "Void: this drill proves nothing.", "作废：这次演练不能证明任何事。"),
 )
 _BANKS = (
-    '<p class="legend"><span><i class="bank-1"></i>bank-1</span><span><i class="bank-2"></i>bank-2</span>'
-    '<span><i class="bank-3"></i>bank-3 · not final 尚无最终结果</span><span><i class="kill"></i>killed 强杀</span></p>'
+    '<p class="legend"><span>not final at 尚无最终结果：</span><span><i style="color:var(--done)"></i>bank-1</span>'
+    '<span><i style="color:var(--bad)"></i>bank-2</span><span><i style="color:var(--slow)"></i>bank-3</span>'
+    '<span><i style="border-top-style:dotted"></i>killed 强杀</span></p>'
 )
 _MARKS = {True: ("holds", "holds 成立"), False: ("short", "falls short 未达"), None: ("idle", "not run 未运行")}
 
