@@ -37,7 +37,7 @@ def ours(reference: str = "a", **differs: object) -> Transit:
 def theirs(reference: str = "a", **differs: object) -> Booked:
     """The same as its bank has it."""
     fields = {"is_pull": True, "iban": IBAN, "asset": "EUR", "amount": 70, "status": "ACCC"}
-    return Booked(reference, **{**fields, **differs})  # pyright: ignore[reportArgumentType]
+    return Booked(reference, **{**fields, **differs})  # pyright: ignore[reportArgumentType] - as each test says
 
 
 def told(*booked: Booked, owed: int = 70, times: int = 1) -> dict[str, Told]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from unbusy.banks.sandbox import MAGIC_DECLINES, MAGIC_FAULTS, Fault, Kind, Operation
+from unbusy.banks import sandbox
 from unbusy.clock import SystemClock
 from unbusy.drill import oracle, reckoning
 from unbusy.drill.ground import Event, Ground
@@ -42,7 +42,12 @@ _MORE = 1.03
 _FAULTY = 0.2
 # One payment in so many is of an amount that goes wrong by itself.
 _MAGIC_EVERY = 10
-_SECONDS = {Kind.slow: 0.5, Kind.pending: 3.0, Kind.pending_declined: 3.0, Kind.late: 3.0}
+_SECONDS = {
+    sandbox.Kind.slow: 0.5,
+    sandbox.Kind.pending: 3.0,
+    sandbox.Kind.pending_declined: 3.0,
+    sandbox.Kind.late: 3.0,
+}
 _REFERENCE = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 # Of so many kills of other phases one here, where there is more time between them.
 _FEWER = 4
@@ -55,10 +60,10 @@ _ENOUGH = 0.9
 _MOST_LATE_MS, _LONGEST_GLANCE_S = 1_000.0, 5.0
 
 
-def trouble(share: float = _FAULTY) -> list[Fault]:
+def trouble(share: float = _FAULTY) -> list[sandbox.Fault]:
     """Faults of every kind, which together spoil this share of the calls."""
-    rate = 1 - (1 - share) ** (1 / len(Kind))
-    return [Fault(kind, seconds=_SECONDS.get(kind, 1.0), rate=rate) for kind in Kind]
+    rate = 1 - (1 - share) ** (1 / len(sandbox.Kind))
+    return [sandbox.Fault(kind, seconds=_SECONDS.get(kind, 1.0), rate=rate) for kind in sandbox.Kind]
 
 
 def banks(ground: Ground) -> Phase:
@@ -105,7 +110,7 @@ def _streams(ground: Ground, seconds: float) -> list[Stream]:
     payers, chance = ground.crowd.main, random.Random(1)  # noqa: S311 - a reproducible load, no secret
     accounts = link(ground.system.url, payers, [bank.id for bank in ground.system.banks])
     linked = [(payer, id) for payer, ids in zip(payers, accounts, strict=True) for id in ids]
-    magic = [*MAGIC_DECLINES, *MAGIC_FAULTS]
+    magic = [*sandbox.MAGIC_DECLINES, *sandbox.MAGIC_FAULTS]
     usual = [chance.randint(1, 5_000) for _ in range((_MAGIC_EVERY - 1) * len(magic))]
     rate = ground.scale.transits_per_s / 2
     return [
@@ -118,10 +123,16 @@ def _story(ground: Ground, seconds: float) -> tuple[list[Event], list[Mark]]:
     """What happens when: the second bank is dead and then hangs for a third of the time, the first is closed for
     a while, the third takes no payments for a while; and processes are killed all the time."""
     first, second, third = ground.system.banks
-    spans: list[tuple[float, float, str, Sandbox, Sequence[Fault]]] = [
-        (0.08, 0.18, "closed 维护", first, [Fault(Kind.maintenance)]),
-        (1 / 2, 2 / 3, "hangs 无应答", second, [Fault(Kind.hang)]),
-        (0.75, 0.85, "takes nothing 拒收", third, [Fault(Kind.error, Operation.send), *trouble()]),
+    spans: list[tuple[float, float, str, Sandbox, Sequence[sandbox.Fault]]] = [
+        (0.08, 0.18, "closed 维护", first, [sandbox.Fault(sandbox.Kind.maintenance)]),
+        (1 / 2, 2 / 3, "hangs 无应答", second, [sandbox.Fault(sandbox.Kind.hang)]),
+        (
+            0.75,
+            0.85,
+            "takes nothing 拒收",
+            third,
+            [sandbox.Fault(sandbox.Kind.error, sandbox.Operation.send), *trouble()],
+        ),
     ]
     events = [Event(seconds / 3, second.kill), Event(seconds / 2 + 0.001, second.start)]
     marks = [Mark(seconds / 3, seconds / 2, f"{second.id} dead 停机")]
@@ -154,7 +165,7 @@ def _restart(bank: Sandbox) -> None:
     bank.start()
 
 
-def _break_all(banks: Sequence[Sandbox], faults: Sequence[Fault]) -> None:
+def _break_all(banks: Sequence[Sandbox], faults: Sequence[sandbox.Fault]) -> None:
     for bank in banks:
         bank.break_with(faults)
 

@@ -20,7 +20,7 @@ from typing import Any, cast
 import httpx
 import msgspec
 
-from unbusy.banks.sandbox import Fault
+from unbusy.banks import sandbox
 from unbusy.db.privileges import stop_with_parent
 from unbusy.errors import SetupError
 from unbusy.load import free_port
@@ -72,7 +72,7 @@ class Sandbox:
         self._core = core
         self._port = free_port()
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=_PATIENCE_S)
-        self._faults: Sequence[Fault] = ()
+        self._faults: Sequence[sandbox.Fault] = ()
         self._process: subprocess.Popen[bytes] | None = None
         # A thread that lives as long as this: to the kernel it is the process's parent, with which that ends.
         self._starter = ThreadPoolExecutor(1)
@@ -97,8 +97,10 @@ class Sandbox:
 
     def open(self) -> None:
         """Wait until it is open; what went wrong with it before goes wrong again. Raises SetupError."""
-        give_up_at = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < give_up_at and self._process and self._process.poll() is None:
+        # So many glances, not so many seconds: a machine that stood still has not had them.
+        for _ in range(int(_START_TIMEOUT_S / _GLANCE_S)):
+            if self._process is None or self._process.poll() is not None:
+                break
             with contextlib.suppress(httpx.TransportError):
                 self._tell_faults()
                 return
@@ -116,7 +118,7 @@ class Sandbox:
             self._process.kill()
             self._process.wait()
 
-    def break_with(self, faults: Sequence[Fault]) -> None:
+    def break_with(self, faults: Sequence[sandbox.Fault]) -> None:
         """From now on these go wrong, and no others; also after it was killed."""
         self._faults = faults
         if self._process and self._process.poll() is None:
