@@ -37,7 +37,7 @@ bench: $(READY) ## Measure the ledger and the payments on this machine, in a dat
 	$(BIN)/unbusy bench ledger $(ARGS)
 	$(BIN)/unbusy bench payments $(ARGS)
 
-drill: $(READY) ## Put ten times the load on a wallet, freeze and kill its parts, and judge; ARGS="--quick" for four minutes.
+drill: $(READY) ## Put ten times the load on a wallet, freeze and kill its parts, and judge; ARGS="--quick" for six minutes.
 	$(BIN)/unbusy drill $(ARGS)
 
 crash: $(READY) ## Kill the gateway, the worker and PostgreSQL under load, twenty times each; takes a while.

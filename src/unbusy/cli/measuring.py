@@ -43,7 +43,7 @@ def drill(
     *,
     out: Annotated[Path | None, Parameter(help="Directory for report.json and report.html.")] = None,
     quick: Annotated[
-        bool, Parameter(negative="", help="About four minutes, at a low C: ratios are the judges.")
+        bool, Parameter(negative="", help="About six minutes, at a low C: ratios are the judges.")
     ] = False,
     phase: Annotated[str | None, Parameter(help="Only this one, after C was measured where it needs it.")] = None,
     address: Annotated[
