@@ -76,8 +76,9 @@ def banks(ground: Ground) -> Phase:
     _break_all(system.banks, ())
     answers, open_questions = ground.ask_again(log)
     acknowledged = {log.key(want): id for want, id in log.payments.items()} | answers
-    ours, longest_glance_s = _waited_out(ground, log)
+    longest_glance_s = _wait_out(ground, log)
     told, refused = _reconciled(system, began_on)
+    ours = oracle.transits(system.url, log)
     brought = sum(each.amount if each.is_pull else -each.amount for each in ours if each.status == "completed")
     is_off = oracle.total(system.url) != before + brought
     measured = ground.phase(
@@ -170,8 +171,8 @@ def _break_all(banks: Sequence[Sandbox], faults: Sequence[sandbox.Fault]) -> Non
         bank.break_with(faults)
 
 
-def _waited_out(ground: Ground, log: Log) -> tuple[list[Transit], float]:
-    """How everything ended, waited for until after everything should have; and how long the longest glance took."""
+def _wait_out(ground: Ground, log: Log) -> float:
+    """Wait for every end, until after there should be one; gives how long the longest glance took."""
     if not ground.system.is_ready():
         raise SetupError("the wallet under test serves no more")
     began, longest, glanced_at = time.monotonic(), 0.0, time.monotonic()
@@ -181,7 +182,7 @@ def _waited_out(ground: Ground, log: Log) -> tuple[list[Transit], float]:
         before, left = left, oracle.still_open(ground.system.url, log)
         longest, glanced_at = max(longest, time.monotonic() - glanced_at), time.monotonic()
         ground.tell(Moment(log.seconds + waited, 0, 0, before - left, left, {}, 0, 0))
-    return oracle.transits(ground.system.url, log), longest
+    return longest
 
 
 def _reconciled(system: System, since: date) -> tuple[Mapping[str, Told], int]:
