@@ -38,7 +38,7 @@ bench: $(READY) ## Measure the ledger, payments and round trips to banks on this
 	$(BIN)/unbusy bench payments $(ARGS)
 	$(BIN)/unbusy bench banks $(ARGS)
 
-drill: $(READY) ## Put ten times the load on a wallet, freeze and kill its parts, and judge; ARGS="--quick" for four minutes.
+drill: $(READY) ## Put ten times the load on a wallet, freeze and kill its parts, and judge; ARGS="--quick" for six minutes.
 	$(BIN)/unbusy drill $(ARGS)
 
 crash: $(READY) ## Kill the gateway, the worker and PostgreSQL under load, twenty times each; takes a while.

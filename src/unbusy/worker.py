@@ -59,6 +59,7 @@ def chores(settings: Settings, clock: Clock) -> list[Chore]:
         Chore("tell how the queue fares", 1, drain.tell),
         Chore("expire holds", 1, ledger.expire_holds),
         Chore("expire requests", 5, payments.expire_requests),
+        Chore("give back what no bank has settled", 2, transits.give_back),
         Chore("prune sessions", 60, people.prune),
     ]
 

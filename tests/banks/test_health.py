@@ -162,6 +162,17 @@ def test_one_operation_down() -> None:
     assert health.is_open(PULL, 72)
 
 
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1_000))
+def test_a_bad_bank_is_open_again(seed: int) -> None:
+    """One that was down, and now fails every fifth call, is called again: bad is not down."""
+    world = Simulated(seed)
+    assert Condition.down in set(world.go(20, failing=1))
+    before = world.sent
+    list(world.go(60, failing=0.2))
+    assert world.sent - before > 300
+
+
 def test_reopening_waits_for_an_answer() -> None:
     """While the first call hangs no second one follows it."""
     health = Health(MOST)

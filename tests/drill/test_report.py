@@ -13,7 +13,7 @@ from tests.drill.made import IN_LINE, NEVER, done, log
 from unbusy.clock import SystemClock
 from unbusy.drill import measures
 from unbusy.drill.ground import FULL, Crowd, Ground
-from unbusy.drill.lines import Phase, judge
+from unbusy.drill.lines import Mark, Phase, judge
 from unbusy.drill.phases import OURS, PHASES
 from unbusy.drill.report import page, write_report
 from unbusy.drill.run import GREEN, SHORT, VOID, Result, machine
@@ -108,6 +108,19 @@ def test_every_phase_can_be_shown(name: str) -> None:
     shown = page(result(Phase(name, void=["it broke"])))
     assert "it broke" in shown
     assert shown.count("<article>") == 1
+
+
+def test_the_page_draws_the_banks() -> None:
+    """How many were not final at each, and behind it what happened: a shade for what lasted, a line for a kill."""
+    seconds = [measures.Second(number, wanted=3, completed=2) for number in range(4)]
+    marks = [Mark(1, 2, "bank-2 <dead>"), Mark(3, 3, "worker")]
+    phase = Phase("banks", 4, series=seconds, standing={"bank-1": [0, 1, 2, 0], "bank-2": [1, 1, 1, 1]}, marks=marks)
+    shown = page(result(phase))
+    assert shown.count('class="bank-1"') == shown.count('class="bank-2"') == 1
+    assert (shown.count('class="trouble"'), shown.count('class="kill"')) == (1, 1)
+    assert "bank-2 &lt;dead&gt;" in shown
+    assert 'class="level-name"' not in shown
+    assert _open_tags(shown) == []
 
 
 def test_what_is_only_for_our_own() -> None:

@@ -12,7 +12,7 @@ from unbusy.api import Principal
 from unbusy.banks import Direction, Instruction, Result, State
 from unbusy.clock import Deadline
 from unbusy.settings import Settings
-from unbusy.transits import BankAccount, BankAccounts, Lane, Transit, Transits
+from unbusy.transits import BankAccount, BankAccounts, Lane, Transit, Transits, give_back
 
 IBAN = "DE89370400440532013000"
 AN_HOUR = Settings(bank_resolve_s=3_600)
@@ -100,6 +100,12 @@ class Way:
         taken = await self.lane.go_on(self.bank.clock.now())
         await self.lane.finish()
         return taken
+
+    async def give_back(self, *, after_s: float = 0) -> int:
+        """The worker undoes what has run out of time, after some time. Gives how much that was."""
+        self.bank.clock.go(seconds=after_s)
+        now = self.bank.clock.now()
+        return await self.bank.db.run(lambda tx: give_back(tx, now, 100))
 
     async def look(self, *answers: Result, after_s: float = 0) -> None:
         """The worker looks after the bank after some time, which answers so."""

@@ -147,6 +147,38 @@ async def test_undone_when_the_time_is_up(way: Way, ming: Principal, direction: 
     assert (await way.now(ming, begun)).status is Status.reversed
 
 
+async def test_final_by_the_time_told(way: Way, ming: Principal) -> None:
+    """Also when its bank cannot be asked: shortly before `resolve_by` what the bank may know is reversed, even while it
+    is being asked, and what it was never told is declined."""
+    told = await way.begin(ming, PUSH, 10)
+    await way.go_on(UNKNOWN)
+
+    async def settled_too_late() -> Result:
+        assert await way.give_back() == 1
+        return SETTLED
+
+    assert await way.give_back(after_s=3_585) == 0
+    await way.go_on(settled_too_late, after_s=5)
+    assert await way.told(ming, told) == Reason.bank_no_answer
+    await way.go_on(SETTLED, after_s=3_600)
+    assert (await way.owed(), await way.owed("suspense")) == (-10, 10)
+    untold = await way.begin(ming, PULL, 20)
+    assert await way.give_back(after_s=3_590) == 1
+    assert await way.told(ming, untold) == Reason.bank_unavailable
+    assert (await way.account(ming)).credits_pending == 0
+    assert await way.give_back(after_s=60) == await way.go_on() == 0
+
+
+async def test_a_frozen_wallet_is_not_undone(way: Way, ming: Principal) -> None:
+    """Its bank may have settled, and is asked first."""
+    await way.begin(ming, PUSH, 10)
+    await way.bank.set_state(ming, AccountState.frozen)
+    await way.go_on(SETTLED)
+    assert await way.give_back(after_s=3_600) == 0
+    await way.bank.set_state(ming, AccountState.open)
+    assert await way.give_back() == 1
+
+
 async def test_a_bank_that_never_says(way: Way, ming: Principal) -> None:
     """Long after it was reversed nobody asks any more; nor when the bank says that it did nothing."""
     silent, certain = await way.begin(ming, PUSH, 1), await way.begin(ming, PUSH, 2)

@@ -3,7 +3,7 @@
     open ──▶ closed ──▶ reopening ──▶ open        of one operation: how many calls may be under way
       the bank is down   │ one call, then twice as many each second
              ▲           │
-             └───────────┘ any of them fails
+             └───────────┘ the first fails, or so many that the bank is down
 
 Judged are the calls of the last ten seconds, by the lower end of what their failures prove (Wilson's
 interval), so that one failure of one call proves little, and two of forty no more. An operation that
@@ -116,7 +116,7 @@ class Health:
         """A call has ended."""
         self._windows[call.operation].end(call.began, now, outcome)
         if outcome in {Outcome.failed, Outcome.maintenance}:
-            self._valves[call.operation].fail(now)
+            self._valves[call.operation].fail(now, has_answered=self._windows[call.operation].has_answered)
             self._turn(call.operation, now)
 
     def room(self, operation: Operation, now: float) -> int:
@@ -216,6 +216,11 @@ class _Window:
         return Condition.degraded if is_bad else Condition.operational
 
     @property
+    def has_answered(self) -> bool:
+        """Whether one of these calls was answered."""
+        return self._count[Outcome.good] + self._count[Outcome.declined] > 0
+
+    @property
     def p50_s(self) -> float | None:
         answered = [each.took_s for each in self._ended if each.outcome in {Outcome.good, Outcome.declined}]
         return median(answered) if answered else None
@@ -245,10 +250,11 @@ class _Valve:
     def is_closed(self) -> bool:
         return self._closed is not None
 
-    def fail(self, now: float) -> None:
-        """A call failed. While reopening one is enough: the others have waited so long, and can wait on."""
+    def fail(self, now: float, *, has_answered: bool) -> None:
+        """A call failed. While reopening one is enough where none was answered yet: the others have waited so long,
+        and can wait on. After an answer it is not, or a bank that loses every fifth call would never be open again."""
         self.troubled_at = now
-        if self._reopened_at is not None:
+        if self._reopened_at is not None and not has_answered:
             self._close(Condition.down, now)
 
     def reopen(self, now: float) -> None:

@@ -51,9 +51,9 @@ def drill(
     *,
     out: Annotated[Path | None, Parameter(help="Directory for report.json and report.html.")] = None,
     quick: Annotated[
-        bool, Parameter(negative="", help="About four minutes, at a low C: ratios are the judges.")
+        bool, Parameter(negative="", help="About six minutes, at a low C: ratios are the judges.")
     ] = False,
-    phase: Annotated[str | None, Parameter(help="Only this one, after C was measured.")] = None,
+    phase: Annotated[str | None, Parameter(help="Only this one, after C was measured where it needs it.")] = None,
     address: Annotated[
         str | None, Parameter(help="A wallet that runs already, on the database of the settings; nothing is killed.")
     ] = None,

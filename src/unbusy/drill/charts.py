@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
 
+from unbusy.drill.lines import Mark
 from unbusy.drill.measures import NORMAL_P99_S, Second
 
 _WIDTH, _LEFT, _RIGHT = 640, 64, 18
 _TOP, _BOTTOM = 10, 22
-_RATES_HEIGHT, _LATENCY_HEIGHT = 190, 110
+_RATES_HEIGHT, _LATENCY_HEIGHT, _STANDING_HEIGHT = 190, 110, 170
 _MOST_TICKS_X = 10
 # Milliseconds; the scale is logarithmic.
-_DECADES = (1, 10, 100, 1_000, 10_000)
+_DECADES = (1, 10, 100, 1_000, 10_000, 100_000)
 _STEPS = (1, 2, 2.5, 5, 10)
 
 Scale = Callable[[float], float]
 
 
-def rates(series: Sequence[Second], capacity: float) -> str:
-    """What was wanted, completed and refused, in each second; C is a line across."""
-    most = max([capacity, *(max(one.wanted, one.completed, one.refused) for one in series)]) * 1.05 or 1.0
+def rates(series: Sequence[Second], capacity: float | None) -> str:
+    """What was wanted, completed and refused, in each second; C, where it is of interest, is a line across."""
+    most = max([capacity or 0.0, *(max(one.wanted, one.completed, one.refused) for one in series)]) * 1.05 or 1.0
     x, y = _across(len(series)), _up(_RATES_HEIGHT, 0, most)
     ticks = [step * number for step in (_step(most / 4),) for number in range(int(most / step) + 1)]
     parts = [
@@ -29,7 +32,7 @@ def rates(series: Sequence[Second], capacity: float) -> str:
         _area("completed", [one.completed for one in series], x, y),
         _line("wanted", [one.wanted for one in series], x, y),
         _line("refused", [one.refused for one in series], x, y),
-        _across_at(y(capacity), "C"),
+        _across_at(y(capacity), "C") if capacity else "",
     ]
     return _svg(parts, _RATES_HEIGHT, "wanted, completed and refused in each second")
 
@@ -52,6 +55,32 @@ def latencies(series: Sequence[Second]) -> str:
         _across_at(y(NORMAL_P99_S * 1e3), ""),
     ]
     return _svg(parts, _LATENCY_HEIGHT, "p50 and p99 of completed payments in each second")
+
+
+def standing(open: Mapping[str, Sequence[int]], marks: Sequence[Mark]) -> str:
+    """How many were not final at the end of each second, by their bank; what happened meanwhile stands behind."""
+    count = max(map(len, open.values()))
+    most = max([1, *itertools.chain(*open.values())]) * 1.05
+    x, y = _across(count), _up(_STANDING_HEIGHT, 0, most)
+    ticks = [step * number for step in (_step(most / 4),) for number in range(int(most / step) + 1)]
+    parts = [
+        *(_mark(mark, number, x) for number, mark in enumerate(marks)),
+        _grid([(y(tick), f"{tick:,.0f}") for tick in ticks]),
+        _seconds(count, x, _STANDING_HEIGHT),
+        *(_line(bank, open[bank], x, y) for bank in open),
+    ]
+    return _svg(parts, _STANDING_HEIGHT, "top-ups and payouts that were not final, by bank")
+
+
+def _mark(mark: Mark, number: int, x: Scale) -> str:
+    """A shade with its name for what lasted, a line for what did not."""
+    title, left, right = f"<title>{escape(mark.what)}, {mark.at_s:.0f} s</title>", x(mark.at_s), x(mark.until_s)
+    below = _STANDING_HEIGHT - _BOTTOM
+    if mark.at_s == mark.until_s:
+        return f'<line class="kill" x1="{left:.1f}" x2="{left:.1f}" y1="{_TOP}" y2="{below}">{title}</line>'
+    name = f'<text class="tick" x="{left + 3:.1f}" y="{_TOP + 10 + 11 * (number % 4)}">{escape(mark.what)}</text>'
+    shade = f'x="{left:.1f}" y="{_TOP}" width="{right - left:.1f}" height="{below - _TOP}"'
+    return f'<rect class="trouble" {shade}>{title}</rect>{name}'
 
 
 def _svg(parts: Sequence[str], height: int, title: str) -> str:

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from unbusy.drill import measures
+import msgspec
+
+from unbusy.drill import measures, oracle
 from unbusy.drill.lines import Phase
 from unbusy.drill.system import System
 from unbusy.ids import Ids
@@ -18,11 +20,13 @@ from unbusy.load import ASSET, Client, Load, Log, Moment, Payer, Stream, generat
 MOST_LATE_MS = 20.0
 # Of a crowd, how many come back when told to.
 _COOPERATIVE = 0.8
+_AGAIN, _LEAST_AGAIN_PER_S = 10, 50.0
 
 
 class Scale(NamedTuple):
     """How long and how large. `calm_s` is a phase at rest, `surge_s` one above C; of each process `kills` are
-    killed. `most_capacity` bounds C, `settings` are the wallet's, and `drain_floor` is what its queue promises."""
+    killed. `most_capacity` bounds C, `settings` are the wallet's, and `drain_floor` is what its queue promises.
+    `transits` is how many top-ups and payouts are begun at banks that break, `transits_per_s` how fast."""
 
     trial_s: float
     confirm_s: float
@@ -37,14 +41,16 @@ class Scale(NamedTuple):
     connections: int
     drain_floor: int
     settings: dict[str, str]
+    transits: int
+    transits_per_s: float
 
 
-FULL = Scale(3, 30, 15, 30, 12, 5, 10, 20, 1e9, 512, 1_024, 300, {})
+FULL = Scale(3, 30, 15, 30, 12, 5, 10, 20, 1e9, 512, 1_024, 300, {}, 10_000, 40)
 # Batches of four make payments dear and leave refusals cheap, so that a noisy machine has a low C to be
 # overloaded at, and the generator room to do it. Sign-ins last a minute, so that those of the riders are
 # renewed in the middle of it all.
 _QUICK = {"UNBUSY_BATCH_MAX": "4", "UNBUSY_QUEUE_DRAIN_FLOOR": "100", "UNBUSY_ACCESS_TOKEN_S": "60"}
-QUICK = Scale(2, 4, 6, 10, 7, 5, 10, 1, 400, 256, 1_024, 100, _QUICK)
+QUICK = Scale(2, 4, 6, 10, 7, 5, 10, 1, 400, 256, 1_024, 100, _QUICK, 600, 30)
 
 
 class Crowd(NamedTuple):
@@ -75,7 +81,7 @@ class Ground:
         self.load: Load | None = None
         self._core = core
         self._ids = ids
-        self._tell = tell
+        self.tell = tell
         self._chance = random.Random(1)  # noqa: S311 - a reproducible load, no secret
 
     def run(self, *streams: Stream, connections: int = 0, gives_up_s: float = 0.0, events: Sequence[Event] = ()) -> Log:
@@ -93,11 +99,29 @@ class Ground:
 
         def hear(moment: Moment) -> None:
             script.begin(moment.at_s)
-            self._tell(moment)
+            self.tell(moment)
 
         log = generate(self.load, self._core, hear)
         script.end()
         return log
+
+    def ask_again(self, log: Log) -> tuple[dict[str, str], int]:
+        """Ask for everything of the newest run that was left without an answer, until each has one. Gives the ids
+        told under each key, and how many never got an answer."""
+        load, told = self.load, dict[str, str]()
+        assert load
+        left = oracle.unresolved(log)
+        for _ in range(_AGAIN):
+            if not left or not self.system.is_ready():
+                break
+            again = self.run(oracle.again(load, log, left, max(self.capacity, _LEAST_AGAIN_PER_S)))
+            for want, body in again.answers.items():
+                key = log.key(left[again.numbers("number")[want] % len(left)])
+                id = msgspec.json.decode(body).get("id")
+                if id:
+                    told[key] = id
+            left = [want for want in left if log.key(want) not in told]
+        return told, len(left)
 
     def pays(
         self,
@@ -144,12 +168,12 @@ class Ground:
             client=client,
         )
 
-    def phase(self, name: str, log: Log, **values: float | None) -> Phase:
-        """What was measured, with what holds for every phase."""
+    def phase(self, name: str, log: Log, *, most_late_ms: float = MOST_LATE_MS, **values: float | None) -> Phase:
+        """What was measured, with what holds for every phase: so late the generator may have been."""
         void = [f"{name}: {count} requests were answered {word}" for word, count in measures.mistaken(log).items()]
-        if log.late_p99_ms > MOST_LATE_MS:
+        if log.late_p99_ms > most_late_ms:
             void.append(
-                f"{name}: the generator was late itself (p99 {log.late_p99_ms:.1f} ms, at most {MOST_LATE_MS:.0f})"
+                f"{name}: the generator was late itself (p99 {log.late_p99_ms:.1f} ms, at most {most_late_ms:.0f})"
             )
         honest = {
             "unanswered": measures.unanswered(log),

@@ -14,10 +14,19 @@ import msgspec
 from unbusy.drill.measures import Second
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """Something that happened during a phase, for a time or at once; in seconds since it began."""
+
+    at_s: float
+    until_s: float
+    what: str
+
+
 class Phase(msgspec.Struct):
     """What one phase measured. `values` are by the keys of the rules below; None is "nothing to measure".
 
-    `void` says why the phase proves nothing, when it does: then no line is judged by it.
+    `void` says why the phase proves nothing, when it does: then no line is judged by it. `standing` is, for each
+    bank, how many top-ups and payouts were not final at the end of each second.
     """
 
     name: str
@@ -26,6 +35,8 @@ class Phase(msgspec.Struct):
     series: list[Second] = []
     outcomes: dict[str, int] = {}
     void: list[str] = []
+    standing: dict[str, list[int]] = {}
+    marks: list[Mark] = []
     late_p99_ms: float = 0.0
     busy: float = 0.0
     cost_us: float = 0.0
@@ -97,9 +108,9 @@ RULES = (
     Rule(4, "unanswered", "requests without an answer", "没有得到答复的请求",
          (*CALM, "frozen"), "share", Range(most=0.0001), Range(0, 0)),
     Rule(4, "bare", "answers that are a bare 5xx", "没有原因的 5xx 答复",
-         (*CALM, "frozen", "kills"), "count", Range(0, 0)),
+         (*CALM, "frozen", "kills", "banks"), "count", Range(0, 0)),
     Rule(5, "reasoned", "429 and 503 with reason and Retry-After", "带原因和 Retry-After 的 429 与 503",
-         (*CALM, "frozen", "kills"), "share", Range(1, 1)),
+         (*CALM, "frozen", "kills", "banks"), "share", Range(1, 1)),
     Rule(6, "punctual", "ticket holders admitted within 1 s of their slot", "持票者在其时刻 1 秒内进入",
          ("surge-10",), "share", Range(least=0.99), Range(least=0.999)),
     Rule(7, "order", "order kept: rank correlation of asking and being served", "先来先服务：请求与服务次序的秩相关",
@@ -141,6 +152,16 @@ RULES = (
          ("riders",), "count", Range(0, 0)),
     Rule(17, "paid_twice", "the client through it all: paid twice", "客户端全程：重复付款",
          ("riders",), "count", Range(0, 0)),
+    Rule(18, "lost", "banks that break: acknowledged and lost, or moved at one side only",
+         "银行故障：已确认却丢失，或只有一方入账", ("banks",), "count", Range(0, 0)),
+    Rule(18, "doubled", "banks that break: moved twice", "银行故障：重复入账", ("banks",), "count", Range(0, 0)),
+    Rule(19, "late", "banks that break: not final by `resolve_by`", "银行故障：到 resolve_by 时仍无最终结果",
+         ("banks",), "count", Range(0, 0)),
+    Rule(20, "apart", "our books and the banks', reconciled: apart by", "对账之后我方与银行账簿之差",
+         ("banks",), "cents", Range(0, 0)),
+    Rule(20, "uncased", "breaks without a case", "没有立案的差异", ("banks",), "count", Range(0, 0)),
+    Rule(20, "broken", "banks that break: findings in the books", "银行故障：账目问题",
+         ("banks",), "count", Range(0, 0)),
 )  # fmt: skip
 
 
@@ -156,7 +177,7 @@ def show(value: float | None, unit: str) -> str:
         return "nothing to measure"
     if math.isinf(value):
         return "never"
-    number = {"share": f"{value * 100:.6g} %", "count": f"{value:.0f}"}.get(unit)
+    number = {"share": f"{value * 100:.6g} %", "count": f"{value:.0f}", "cents": f"{value:.0f} ct"}.get(unit)
     return number or f"{value:.3g} {unit}".rstrip()
 
 

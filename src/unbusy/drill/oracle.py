@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
+from uuid import UUID
 
 import asyncpg
 
 from unbusy import ids
 from unbusy.db import Connection, Row
 from unbusy.drill import sql
+from unbusy.drill.reckoning import Transit
 from unbusy.errors import SetupError
-from unbusy.load import Load, Log, Stream
+from unbusy.load import ASSET, TENANT, Load, Log, Stream
+from unbusy.transits import nostro
 
 Result = TypeVar("Result")
 
@@ -54,6 +57,29 @@ def stored(url: str, name: str) -> list[Stored]:
 def still_queued(url: str, log: Log) -> int:
     """How many payments of this load are not final yet."""
     return look_up(url, lambda connection: sql.queued_under(connection, f"{log.name}-"))
+
+
+def transits(url: str, log: Log) -> list[Transit]:
+    """Every top-up and payout of this load."""
+    rows = look_up(url, lambda connection: sql.transits_under(connection, f"{log.name}-"))
+    return [_transit(*row.values()) for row in rows]
+
+
+def still_open(url: str, log: Log) -> int:
+    """How many of them are not final yet."""
+    return look_up(url, lambda connection: sql.open_transits_under(connection, f"{log.name}-"))
+
+
+def owed(url: str, banks: Sequence[str]) -> dict[str, int]:
+    """What each of the banks owes us by our books, in minor units."""
+    accounts = {bank: nostro(TENANT, ASSET, bank).id for bank in banks}
+    found = look_up(url, lambda connection: sql.owed_by(connection, list(accounts.values())))
+    return {bank: found.get(id, 0) for bank, id in accounts.items()}
+
+
+def uncased_lines(url: str) -> int:
+    """How many lines of banks' statements nothing explains and no open case is about."""
+    return look_up(url, sql.uncased_lines)
 
 
 def total(url: str) -> int:
@@ -114,6 +140,10 @@ def look_up(url: str, look: Callable[[Connection], Awaitable[Result]]) -> Result
             await connection.close()
 
     return asyncio.run(work())
+
+
+def _transit(id: UUID, key: str, bank: str, is_pull: bool, *more: Any) -> Transit:
+    return Transit(ids.show("top" if is_pull else "out", id), id.hex, key, bank, is_pull, *more)
 
 
 def _stored(row: Row) -> Stored:

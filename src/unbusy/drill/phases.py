@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from unbusy.drill import measures, oracle
+from unbusy.drill.banks import banks
 from unbusy.drill.ground import Event, Ground
 from unbusy.drill.lines import Phase
 from unbusy.drill.system import KILLS
@@ -39,7 +40,6 @@ _BEFORE_FREEZE_S = 4.0
 # From a kill to the next: who was killed is back, and the line forms again. Killed while it recovers, it was not there.
 _UNTIL_NEXT_S = {"gateway": 3.0, "worker": 3.0, "postgres": 8.0}
 _FIRST_KILL_S = 3.0
-_AGAIN = 10
 # Clients of the control run give up after this, and have connections enough to be many.
 _GIVES_UP_S, _MANY = 1.0, 8_192
 _SETTLING_S = 2.0
@@ -274,7 +274,7 @@ def kills(ground: Ground) -> Phase:
     before = oracle.total(ground.system.url)
     log = ground.run(*ground.crowds(_SURGE * ground.capacity, ends), events=events)
     told = {log.key(want): id for want, id in log.payments.items()}
-    answers, open_questions = _ask_again(ground, log)
+    answers, open_questions = ground.ask_again(log)
     found = oracle.stored(ground.system.url, log.name)
     verdict = oracle.verdict({**told, **answers}, len(log.doubled), found)
     moved = int(oracle.total(ground.system.url) != before)
@@ -288,25 +288,6 @@ def kills(ground: Ground) -> Phase:
         doubled=verdict.doubled,
         broken=ground.system.findings() + moved,
     )
-
-
-def _ask_again(ground: Ground, log: Log) -> tuple[dict[str, str], int]:
-    """Ask for everything that was left without an answer, until each has one. Gives the ids told under
-    each key, and how many never got an answer."""
-    load, told = ground.load, dict[str, str]()
-    assert load
-    left = oracle.unresolved(log)
-    for _ in range(_AGAIN):
-        if not left or not ground.system.is_ready():
-            break
-        again = ground.run(oracle.again(load, log, left, max(ground.capacity, 1.0)))
-        for want, body in again.answers.items():
-            key = log.key(left[again.numbers("number")[want] % len(left)])
-            id = msgspec.json.decode(body).get("id")
-            if id:
-                told[key] = id
-        left = [want for want in left if log.key(want) not in told]
-    return told, len(left)
 
 
 def gate_off(ground: Ground) -> Phase:
@@ -337,7 +318,9 @@ PHASES: Mapping[str, Callable[[Ground], Phase]] = {
     "frozen": frozen,
     "kills": kills,
     "gate-off": gate_off,
+    "banks": banks,
 }
 # Only for a wallet that the drill started itself.
-OURS = ("frozen", "kills", "gate-off")
-GATE_OFF = "gate-off"
+OURS = ("frozen", "kills", "gate-off", "banks")
+# And these each for one that was started for it alone.
+GATE_OFF, BANKS = "gate-off", "banks"

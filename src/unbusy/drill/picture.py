@@ -87,7 +87,8 @@ def show_result(console: Console, result: Result, directory: Path | None) -> Non
         console.print(f"[yellow]void:[/] {escape(reason)}", soft_wrap=True)
     for name, why in result.skipped.items():
         console.print(f"[dim]skipped: {name}, {why}[/]", soft_wrap=True)
-    console.print(f"C = [bold]{result.capacity:,.0f}[/] payments a second; {result.took_s:.0f} s")
+    capacity = f"C = [bold]{result.capacity:,.0f}[/] payments a second; " if result.capacity else ""
+    console.print(f"{capacity}{result.took_s:.0f} s")
     if directory:
         console.print(f"The report is in {directory / 'report.html'}", soft_wrap=True)
 

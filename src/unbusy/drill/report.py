@@ -41,6 +41,10 @@ _PHASES = {
               "强杀进程", "10 倍负载下对网关、后台与 PostgreSQL 执行 kill −9，之后核对"),
     "gate-off": ("Control: gate off", "10 × C without the gate, clients give up after a second",
                  "对照：关闭闸门", "没有闸门的 10 倍负载，客户端一秒后放弃"),
+    "banks": ("Banks that break",
+              "top-ups and payouts at three banks of which one call in five goes wrong, one bank is down for a third "
+              "of the time, and everything is killed in between",
+              "银行故障", "三家银行的充值与提现：五分之一的调用出错，一家停机三分之一的时间，期间不断强杀进程"),
     "riders": ("Riders", "people who pay with the Python client through all of it; how each of their calls ended",
                "全程客户", "全程使用 Python 客户端付款的人；每次调用的结局"),
 }  # fmt: skip
@@ -48,6 +52,11 @@ _VERDICTS = (
     ("holds", "Every line that was run holds.", "所运行的每一条都成立。"),
     ("short", "Some lines fall short.", "有条目未达到要求。"),
     ("void", "Void: this drill proves nothing.", "作废：这次演练不能证明任何事。"),
+)
+_BANKS = (
+    '<p class="legend"><span>not final at 尚无最终结果：</span><span><i style="color:var(--done)"></i>bank-1</span>'
+    '<span><i style="color:var(--bad)"></i>bank-2</span><span><i style="color:var(--slow)"></i>bank-3</span>'
+    '<span><i style="border-top-style:dotted"></i>killed 强杀</span></p>'
 )
 _MARKS = {True: ("holds", "holds 成立"), False: ("short", "falls short 未达"), None: ("idle", "not run 未运行")}
 
@@ -72,7 +81,7 @@ def page(result: Result) -> str:
         verdict=kind,
         verdict_text=english,
         verdict_zh=chinese,
-        capacity=f"{result.capacity:,.0f}",
+        capacity=f"{result.capacity:,.0f}" if result.capacity else "–",
         held=f"{sum(judged)} / {len(judged)}",
         aimed=f"{sum(line.aim_reached is True for line in result.lines)} / "
         f"{sum(line.aim_reached is not None for line in result.lines)}",
@@ -105,7 +114,7 @@ def _line(line: Line) -> str:
 
 def _phase(phase: Phase, capacity: float) -> str:
     title, about, title_zh, about_zh = _PHASES[phase.name]
-    drawn = charts.rates(phase.series, capacity) + charts.latencies(phase.series) if phase.series else ""
+    drawn = _drawn(phase, capacity) if phase.series else ""
     void = "".join(f'<p class="note">{escape(reason)}</p>' for reason in phase.void)
     answers = list(phase.outcomes.items())
     shown = [f"{escape(word)} <b>{count:,}</b>" for word, count in answers[:_MOST_OUTCOMES]]
@@ -116,6 +125,12 @@ def _phase(phase: Phase, capacity: float) -> str:
         f'<p class="facts">{" · ".join(values)}</p>'
         f'<p class="facts">{" · ".join(shown)}</p>{_generator(phase)}</article>'
     )
+
+
+def _drawn(phase: Phase, capacity: float) -> str:
+    """Its charts. Where banks are, C says nothing."""
+    drawn = charts.rates(phase.series, None if phase.standing else capacity) + charts.latencies(phase.series)
+    return drawn + (charts.standing(phase.standing, phase.marks) + _BANKS if phase.standing else "")
 
 
 def _generator(phase: Phase) -> str:

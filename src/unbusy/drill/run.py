@@ -16,10 +16,11 @@ import msgspec
 import unbusy
 from unbusy.clock import SystemClock
 from unbusy.db.locate import located
-from unbusy.drill import oracle, riders
+from unbusy.drill import oracle, riders, sandboxes
+from unbusy.drill.banks import SETTINGS
 from unbusy.drill.ground import FULL, QUICK, Crowd, Ground, Scale
 from unbusy.drill.lines import Line, Phase, judge
-from unbusy.drill.phases import GATE_OFF, OURS, PHASES, calibrate
+from unbusy.drill.phases import BANKS, GATE_OFF, OURS, PHASES, calibrate
 from unbusy.drill.riders import Ride, Trip
 from unbusy.drill.system import System, started
 from unbusy.errors import SetupError
@@ -134,18 +135,23 @@ def drill(
 
 
 def _on_our_own(run: _Run, core: int | None, names: Sequence[str]) -> None:
-    """The gate is off only in a wallet of its own, after the others."""
+    """The gate is off, and there are banks, only in wallets of their own, after the others. What those measured is
+    not lost when one of these breaks."""
     ours = None if core is None else min(os.sched_getaffinity(0))
-    if not run.capacity or set(names) - {GATE_OFF}:
+    together = [name for name in names if name not in {GATE_OFF, BANKS}]
+    if together or (GATE_OFF in names and not run.capacity):
         with started(ours, run.scale.settings) as system:
-            run.on(system, core, [name for name in names if name != GATE_OFF])
+            run.on(system, core, together)
     if GATE_OFF in names:
-        try:
-            with started(ours, {**run.scale.settings, **_CONTROL}) as system:
-                run.on(system, core, [GATE_OFF])
-        except SetupError as error:
-            # What the other phases measured is not lost by it.
-            run.broke(GATE_OFF, error)
+        with run.breaking(GATE_OFF), started(ours, {**run.scale.settings, **_CONTROL}) as system:
+            run.on(system, core, [GATE_OFF])
+    if BANKS in names:
+        with (
+            run.breaking(BANKS),
+            sandboxes.opened(core) as banks,
+            started(ours, {**run.scale.settings, **SETTINGS}, banks) as system,
+        ):
+            run.on(system, core, [BANKS])
 
 
 @contextmanager
@@ -171,14 +177,16 @@ class _Run:
         self._count = count + 1
 
     def on(self, system: System, core: int | None, names: Sequence[str]) -> None:
-        """Run these phases on a wallet, after C is known; the riders ride through all of them."""
+        """Run these phases on a wallet, after C is known where they need it; the riders ride through all of them."""
         ids = Ids(SystemClock())
         ground = Ground(system, _people(system, self.scale), self.scale, core, ids, self._watcher.moment)
-        if not self.capacity:
+        if not self.capacity and names != [BANKS]:
             self._one("calibrate", calibrate, ground)
             self.capacity = ground.capacity
+            if not self.capacity:
+                return
         ground.capacity = self.capacity
-        if not self.capacity or not names:
+        if not names:
             return
         with self._riding(system, core):
             for name in names:
@@ -217,6 +225,14 @@ class _Run:
             self.broke(name, error)
         else:
             self._ended(phase, ground.capacity)
+
+    @contextmanager
+    def breaking(self, name: str) -> Generator[None]:
+        """What cannot be run inside makes the drill void, and no more."""
+        try:
+            yield
+        except SetupError as error:
+            self.broke(name, error)
 
     def broke(self, name: str, error: SetupError) -> None:
         """A phase could not be run: the drill is void."""

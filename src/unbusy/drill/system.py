@@ -6,20 +6,20 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from unbusy.db.embedded import running_at
 from unbusy.db.privileges import stop_with_parent
+from unbusy.drill.sandboxes import Sandbox, write_roster
 from unbusy.errors import SetupError
-from unbusy.load import NO_LIMITS, is_ready
+from unbusy.load import NO_LIMITS, free_port, is_ready
 from unbusy.settings import PREFIX
 
 _START_TIMEOUT_S = 60.0
@@ -30,9 +30,11 @@ KILLS = ("gateway", "worker", "postgres")
 
 
 class System:
-    """A wallet: its `address`, the `url` of its database, the `secret` that signs its tokens."""
+    """A wallet: its `address`, the `url` of its database, the `secret` that signs its tokens, and the `banks` that
+    it is connected to."""
 
-    def __init__(self, address: str, url: str, secret: bytes, own: _Own | None) -> None:
+    def __init__(self, address: str, url: str, secret: bytes, own: _Own | None, banks: Sequence[Sandbox] = ()) -> None:
+        self.banks = banks
         self.address = address
         self.url = url
         self.secret = secret
@@ -74,7 +76,12 @@ class System:
     def findings(self) -> int:
         """How many `unbusy check` has, while everything runs."""
         assert self._own
-        return self._own.findings()
+        return len(self._own.told("check")["findings"])
+
+    def reconcile(self, bank: str, files: Sequence[Path]) -> list[dict[str, Any]]:
+        """What `unbusy reconcile` makes of a bank's statements, file by file."""
+        assert self._own
+        return self._own.told("reconcile", *map(str, files), "--bank", bank)
 
     def _signal_database(self, number: signal.Signals) -> None:
         assert self._own
@@ -85,17 +92,18 @@ class System:
 
 
 @contextmanager
-def started(core: int | None, settings: Mapping[str, str]) -> Generator[System]:
-    """`unbusy up` in a directory of its own, all of it on one core, ended and thrown away with the block."""
+def started(core: int | None, settings: Mapping[str, str], banks: Sequence[Sandbox] = ()) -> Generator[System]:
+    """`unbusy up` with these banks, in a directory of its own, all of it on one core; thrown away with the block."""
     with tempfile.TemporaryDirectory(prefix="unbusy-drill-") as directory:
         Path(directory).chmod(0o755)
-        own = _Own(Path(directory), {**NO_LIMITS, **settings})
+        known = {f"{PREFIX}BANKS": str(write_roster(banks, Path(directory)))} if banks else {}
+        own = _Own(Path(directory), {**NO_LIMITS, **known, **settings})
         try:
             own.start(core)
             url = running_at(own.data)
             if url is None:
                 raise SetupError("the database of the wallet under test cannot be reached")
-            yield System(own.address, url, (own.data / "secret").read_bytes().strip(), own)
+            yield System(own.address, url, (own.data / "secret").read_bytes().strip(), own, banks)
         finally:
             own.stop()
 
@@ -105,7 +113,7 @@ class _Own:
 
     def __init__(self, data: Path, settings: Mapping[str, str]) -> None:
         self.data = data
-        self.address = f"http://127.0.0.1:{_free_port()}"
+        self.address = f"http://127.0.0.1:{free_port()}"
         ours = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         self._environment = {**ours, **settings}
         self._printed = data / "printed"
@@ -135,17 +143,18 @@ class _Own:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(_START_TIMEOUT_S)
 
-    def findings(self) -> int:
-        checked = subprocess.run(  # noqa: S603 - our own program
-            [*_UNBUSY, "check", "--json", "--data", str(self.data)],
+    def told(self, *words: str) -> Any:
+        """What a command tells of this wallet, whatever it ends with."""
+        done = subprocess.run(  # noqa: S603 - our own program
+            [*_UNBUSY, *words, "--json", "--data", str(self.data)],
             env=self._environment,
             cwd=self.data,
             capture_output=True,
             check=False,
         )
-        if not checked.stdout:
-            raise SetupError(f"the books cannot be proved: {checked.stderr.decode(errors='replace')}")
-        return len(json.loads(checked.stdout)["findings"])
+        if not done.stdout:
+            raise SetupError(f"unbusy {words[0]} said nothing: {done.stderr.decode(errors='replace')}")
+        return json.loads(done.stdout)
 
     def record(self) -> dict[str, Any]:
         """Who runs; waited for while somebody is being replaced."""
@@ -171,9 +180,3 @@ def _children(parent: int) -> list[int]:
             if int(after_name[1]) == parent:
                 found.append(int(stat.parent.name))
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]

@@ -18,14 +18,15 @@ from unbusy.load.model import (
     per_window,
     percentile,
 )
-from unbusy.load.people import ASSET, NO_LIMITS, PASSWORD, furnish, tokens
-from unbusy.load.process import cores_apart, generate, is_ready
-from unbusy.load.requests import payments, reads
+from unbusy.load.people import ASSET, NO_LIMITS, PASSWORD, TENANT, furnish, link, tokens
+from unbusy.load.process import cores_apart, free_port, generate, is_ready
+from unbusy.load.requests import payments, reads, transits
 
 __all__ = [
     "ASSET",
     "NO_LIMITS",
     "PASSWORD",
+    "TENANT",
     "Ask",
     "Client",
     "Load",
@@ -35,12 +36,15 @@ __all__ = [
     "Payer",
     "Stream",
     "cores_apart",
+    "free_port",
     "furnish",
     "generate",
     "is_ready",
+    "link",
     "payments",
     "per_window",
     "percentile",
     "reads",
     "tokens",
+    "transits",
 ]

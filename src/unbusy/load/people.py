@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID, uuid5
+
+from schwifty import IBAN
 
 from unbusy import ids as identifiers
 from unbusy import settings as all_settings
-from unbusy import wallets
+from unbusy import transits, wallets
 from unbusy.api import Role
 from unbusy.clock import SystemClock
-from unbusy.db import Database
+from unbusy.db import Database, Tx
 from unbusy.ids import Ids
 from unbusy.load import sql
 from unbusy.load.model import Payer
@@ -29,7 +32,12 @@ _PLENTY = 10**12
 
 # So high that no limit is ever met: what is measured is the usual way through.
 _NO_LIMIT = 10**12
-NO_LIMITS = {f"{PREFIX}LIMIT_PER_{span}": str(_NO_LIMIT) for span in ("PAYMENT", "DAY", "MONTH")}
+_LIMITED = (
+    "PER_PAYMENT", "PER_DAY", "PER_MONTH",
+    "PER_TOPUP", "TOPUPS_PER_DAY", "TOPUPS_PER_MONTH",
+    "PER_PAYOUT", "PAYOUTS_PER_DAY", "PAYOUTS_PER_MONTH",
+)  # fmt: skip
+NO_LIMITS = {f"{PREFIX}LIMIT_{what}": str(_NO_LIMIT) for what in _LIMITED}
 _HISTORY_BATCH = 5_000
 
 
@@ -51,6 +59,43 @@ def tokens(people: Sequence[Person], secret: bytes) -> list[Payer]:
         )
         for person in people
     ]
+
+
+def link(url: str, payers: Sequence[Payer], banks: Sequence[str]) -> list[list[str]]:
+    """Link an account of each of these people at each of these banks; gives the ids, as people see them."""
+    return asyncio.run(_link(url, payers, banks))
+
+
+async def _link(url: str, payers: Sequence[Payer], banks: Sequence[str]) -> list[list[str]]:
+    clock = SystemClock()
+    ids, now = Ids(clock), clock.now()
+
+    async def work(tx: Tx) -> list[list[str]]:
+        return [
+            [await _linked(tx, ids.new(), payer, number, bank, now) for bank in banks]
+            for number, payer in enumerate(payers, 1)
+        ]
+
+    db = await Database.open(url, role=None)
+    try:
+        return await db.run(work)
+    finally:
+        await db.close()
+
+
+async def _linked(tx: Tx, id: UUID, payer: Payer, number: int, bank: str, now: datetime) -> str:
+    person_id = identifiers.read("per", payer.id)
+    assert person_id
+    account = transits.BankAccount(
+        id=id,
+        tenant_id=payer.tenant,
+        person_id=person_id,
+        bank=bank,
+        iban=str(IBAN.generate("GB", bank_code="BUKB", branch_code="202015", account_code=f"{number:08}")),
+        holder=f"Customer {number}",
+        created_at=now,
+    )
+    return identifiers.show("ban", (await transits.link(tx, account)).id)
 
 
 async def _furnish(url: str, count: int, history: int, tenant_id: int, name: str) -> list[Person]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -79,3 +80,10 @@ def is_ready(address: str, within_s: float, goes_on: Callable[[], bool] = lambda
                 return True
         time.sleep(_GLANCE_S)
     return False
+
+
+def free_port() -> int:
+    """One of this machine that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from unbusy.load.model import Client, Payer, Stream
 
@@ -48,6 +48,30 @@ def payments(
     )
 
 
+def transits(
+    name: str,
+    path: str,
+    linked: Sequence[tuple[Payer, str]],
+    amounts: Sequence[int],
+    asset: str,
+    rate: float,
+    ends_s: float,
+    *,
+    chance: random.Random,
+) -> Stream:
+    """Money over the edge of the wallet: top-ups or payouts by the `path`, each of a random one of `linked` (who, and
+    their bank account) and of a random amount."""
+    payers = [payer for payer, _ in linked]
+    tails: dict[bytes, int] = {}
+    pairs: list[tuple[int, int]] = []
+    for _ in range(min(_MOST_PAIRS, int(rate * ends_s) + 1)):
+        who = chance.randrange(len(linked))
+        body = {"bank_account": linked[who][1], "amount": chance.choice(amounts), "asset": asset}
+        pairs.append((who, tails.setdefault(_body(body), len(tails))))
+    heads = [_head("POST", path, payer.token) + b"\r\nIdempotency-Key: " for payer in payers]
+    return Stream(name=name, rate=rate, begins_s=0, ends_s=ends_s, heads=heads, tails=list(tails), pairs=pairs)
+
+
 def reads(
     name: str,
     asked: Sequence[tuple[Payer, str]],
@@ -78,6 +102,10 @@ def _head(method: str, path: str, token: str) -> bytes:
 
 
 def _payment(payee: str, amount: int, asset: str, *, is_queued: bool) -> bytes:
-    body = json.dumps({"payee": payee, "amount": amount, "asset": asset}, separators=(",", ":"))
     prefer = "Prefer: respond-async\r\n" if is_queued else ""
+    return _body({"payee": payee, "amount": amount, "asset": asset}, prefer)
+
+
+def _body(fields: Mapping[str, object], prefer: str = "") -> bytes:
+    body = json.dumps(fields, separators=(",", ":"))
     return f"\r\n{prefer}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()

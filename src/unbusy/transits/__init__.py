@@ -3,7 +3,7 @@
     created ─▶ pending ──▶ completed                    the bank has settled it, and so have we
                  │  ▲ └──▶ declined                     certain: the bank did not execute it
                  ▼  │
-               unknown ──▶ completed | declined | reversed, at `resolve_by`
+               unknown ──▶ completed | declined | reversed, before `resolve_by`
 
 A top-up pulls and a payout pushes; the rest is the same, so that both rooms above are only their
 endpoints. The amount is held in the ledger before the bank is told, moved when the bank has settled
@@ -18,7 +18,7 @@ from unbusy.transits.accounts import BankAccounts, link
 from unbusy.transits.model import KINDS, BankAccount, Status, Transit, nostro, suspense
 from unbusy.transits.proofs import check
 from unbusy.transits.pump import Lane, lanes
-from unbusy.transits.service import Transits, park
+from unbusy.transits.service import Transits, give_back, park
 from unbusy.transits.views import BankNames, NewTransit, TransitView, begin, page_of, see, subjects
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Transits",
     "begin",
     "check",
+    "give_back",
     "lanes",
     "link",
     "nostro",

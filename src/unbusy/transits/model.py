@@ -32,6 +32,10 @@ _LATE = MappingProxyType({Direction.pull: "late_from_bank", Direction.push: "lat
 PATIENCE = timedelta(seconds=30)
 _SHORTEST_PAUSE = timedelta(seconds=1)
 _LONGEST_PAUSE = timedelta(minutes=5)
+# Before `resolve_by`: when a bank is asked for the last time, so that its answer and two deaths of a worker have room;
+# and when what nobody knows by then is undone, so that a database that is just starting again has.
+_LAST_LOOK = timedelta(seconds=30)
+LAST_MOMENT = timedelta(seconds=10)
 # How long after it was reversed a bank is still asked what became of it. Banks answer for what is a week
 # old; what is older shows in their statements.
 _AFTERMATH = timedelta(days=7)
@@ -337,15 +341,21 @@ def after_sending(transit: Transit, result: Result, now: datetime) -> Transit:
 def after_enquiring(transit: Transit, result: Result, now: datetime) -> Transit:
     """Where a transit stands after the bank was asked what became of it.
 
-    `unavailable` says nothing here: the enquiry did not come through. What is not known by
-    `resolve_by` is reversed.
+    `unavailable` says nothing here: the enquiry did not come through. What is not known when its time
+    has run out is reversed.
     """
     if result.reason == "unavailable":
         result = replace(result, state=State.unknown, reason="")
     after = _after(transit, result, now)
-    if after.is_final or now < transit.resolve_by:
-        return after
-    reversed = replace(after, status=Status.reversed, reason=Reason.bank_no_answer)
+    return after if after.is_final or now < transit.resolve_by - LAST_MOMENT else run_out(after, now)
+
+
+def run_out(transit: Transit, now: datetime) -> Transit:
+    """Where a transit stands that is not final, when its time has run out: what the bank may know is reversed,
+    and asked about further; what it was never told is declined."""
+    if transit.sent_at is None:
+        return transit.declined(Reason.bank_unavailable, now)
+    reversed = replace(transit, status=Status.reversed, reason=Reason.bank_no_answer, updated_at=now)
     return replace(reversed, due_at=_next_after_all(reversed, now))
 
 
@@ -394,12 +404,13 @@ def waiting_for_the_wallet(transit: Transit, now: datetime) -> Transit:
 def _next(transit: Transit, result: Result, now: datetime) -> datetime:
     """When to call again: after half as long as it has taken so far, and not before the bank wants it.
 
-    Never later than `resolve_by`, when there is one last look.
+    Not later than the last look before `resolve_by`.
     """
     pause = min(max((now - transit.created_at) / 2, _SHORTEST_PAUSE), _LONGEST_PAUSE)
     wanted = timedelta(seconds=result.retry_after or 0)
     soonest = now + max(pause, wanted)
-    return min(soonest, transit.resolve_by) if now < transit.resolve_by else soonest
+    last = transit.resolve_by - _LAST_LOOK
+    return min(soonest, last) if now < last else soonest
 
 
 def _next_after_all(transit: Transit, now: datetime) -> datetime | None:

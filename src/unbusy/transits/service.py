@@ -153,6 +153,15 @@ async def park(tx: Tx, ids: Sequence[UUID], now: datetime) -> None:
     await write_down(tx, [(transit, model.after_all(transit, settled, now)) for transit in reversed], now)
 
 
+async def give_back(tx: Tx, now: datetime, limit: int) -> int:
+    """Undo what is not final and has run out of time, whether or not its bank can be asked; at most `limit`,
+    and gives how many."""
+    late = await sql.take_late(tx, now + model.LAST_MOMENT, limit)
+    for _, after in await write_down(tx, [(transit, model.run_out(transit, now)) for transit in late], now):
+        count(after)
+    return len(late)
+
+
 def _after_hold(after: Transit, outcome: Outcome) -> Transit:
     if isinstance(outcome, Refused):
         assert outcome.refusal in _FROZEN, outcome

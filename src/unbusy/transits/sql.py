@@ -251,6 +251,33 @@ async def lock_reversed(tx: Tx, ids: Sequence[UUID]) -> list[Transit]:
     return [_transit(row) for row in rows]
 
 
+async def take_late(tx: Tx, resolve_by: datetime, limit: int) -> list[Transit]:
+    """Take up what is not final and should be by then; whoever had it before may not write any more.
+
+    Of a frozen wallet nothing: its bank may have settled, and is asked before anything is undone.
+    """
+    rows = await tx.fetch(
+        """
+        WITH late AS (
+            SELECT t.id FROM transits.transits t
+             WHERE t.due_at IS NOT NULL AND t.status IN ('pending', 'unknown') AND t.resolve_by <= $1
+               AND NOT EXISTS (
+                   SELECT FROM ledger.accounts w
+                    WHERE (w.tenant_id, w.owner_id, w.asset, w.code) = (t.tenant_id, t.person_id, t.asset, 'wallet')
+                      AND w.state = 'frozen'
+               )
+             ORDER BY t.id
+             LIMIT $2
+               FOR UPDATE OF t SKIP LOCKED
+        )
+        UPDATE transits.transits t SET tries = t.tries + 1 FROM late WHERE t.id = late.id RETURNING t.*
+        """,
+        resolve_by,
+        limit,
+    )
+    return [_transit(row) for row in rows]
+
+
 async def update(tx: Tx, transits: Sequence[Transit]) -> None:
     """Write where transits stand now."""
     await tx.execute(

@@ -31,6 +31,8 @@ wrong by themselves. No line is shared with the connector that speaks to it: two
 misunderstand the standard the same way would understand each other.
 """
 
+from unbusy.banks.sandbox.faults import MAGIC_DECLINES as MAGIC_DECLINES
+from unbusy.banks.sandbox.faults import MAGIC_FAULTS as MAGIC_FAULTS
 from unbusy.banks.sandbox.faults import Fault as Fault
 from unbusy.banks.sandbox.faults import Kind as Kind
 from unbusy.banks.sandbox.faults import Operation as Operation
