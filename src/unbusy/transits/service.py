@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -16,10 +16,10 @@ from unbusy.db import Connection, Database, Tx
 from unbusy.errors import Invalid, KeyReused, NotFound
 from unbusy.ids import Ids
 from unbusy.ledger import Outcome, Refused
-from unbusy.payments import Limits
 from unbusy.settings import Settings
-from unbusy.transits import model, sql
-from unbusy.transits.model import BankAccount, Status, Transit
+from unbusy.transits import accounts, model, sql
+from unbusy.transits.dispatch import Dispatch
+from unbusy.transits.model import Status, Transit
 
 
 class Transits:
@@ -41,17 +41,8 @@ class Transits:
         self._reads = reads
         self._hub = hub
         self._clock = clock
-        self._ids = ids
-        self._resolve = timedelta(seconds=settings.bank_resolve_s)
         self._moved = moved
-        self._limits = {
-            Direction.pull: (settings.limit_per_topup, settings.limit_topups_per_day, settings.limit_topups_per_month),
-            Direction.push: (
-                settings.limit_per_payout,
-                settings.limit_payouts_per_day,
-                settings.limit_payouts_per_month,
-            ),
-        }
+        self._dispatch = Dispatch(ids=ids, settings=settings)
 
     async def begin(
         self,
@@ -79,13 +70,10 @@ class Transits:
                 if earlier.fingerprint != fingerprint:
                     raise KeyReused("this idempotency key stands for another request", field="Idempotency-Key")
                 return earlier, True
-            account = await sql.find_bank_account(tx, person.person_id, bank_account_id)
-            if account is None:
-                raise NotFound("there is no such bank account", field="bank_account")
-            transit = await self._hold(tx, self._new(account, direction, amount, asset, key, fingerprint))
-            await sql.insert(tx, transit)
-            await payments.tell(tx, [transit.event])
-            return transit, False
+            account = await accounts.find(tx, person, bank_account_id, field="bank_account")
+            now = self._clock.now()
+            new = self._dispatch.new(account, direction, amount, asset, now, key=key, fingerprint=fingerprint)
+            return await self._dispatch.begin(tx, new), False
 
         try:
             transit, replayed = await self._db.run(work, deadline)
@@ -128,56 +116,6 @@ class Transits:
         self._moved((person.person_id,))
         return await sql.find_all(connection, person.person_id, ids)
 
-    async def _hold(self, tx: Tx, new: Transit) -> Transit:
-        """The transit with its amount held in the ledger, or declined.
-
-        The wallet is locked before anything is counted: what the same person begins meanwhile waits, and counts this.
-        """
-        now = new.created_at
-        wallet, nostro = await ledger.open_accounts(
-            tx, [model.wallet(new, self._ids.new()), model.nostro(new.tenant_id, new.asset, new.bank)]
-        )
-        locked = await ledger.lock(tx, [wallet.id, nostro.id])
-        default = Limits.of_whole_units(*self._limits[new.direction], money.iso_scales()[new.asset])
-        limits, this_day, this_month = await sql.counted(tx, new, default, *model.beginnings(now))
-        if reason := limits.refuses(new.amount, this_day, this_month):
-            return new.declined(reason, now)
-        [outcome] = await ledger.post_new(tx, locked, [model.hold(new, wallet.id)], now)
-        if isinstance(outcome, Refused):
-            return new.declined(model.reason_of(outcome.refusal), now)
-        return new
-
-    def _new(
-        self, account: BankAccount, direction: Direction, amount: int, asset: str, key: str, fingerprint: bytes
-    ) -> Transit:
-        now = self._clock.now()
-        return Transit(
-            id=self._ids.new(),
-            tenant_id=account.tenant_id,
-            person_id=account.person_id,
-            direction=direction,
-            bank=account.bank,
-            bank_account_id=account.id,
-            iban=account.iban,
-            holder=account.holder,
-            amount=amount,
-            asset=asset,
-            status=Status.pending,
-            reason=None,
-            balance_after=None,
-            key=key,
-            fingerprint=fingerprint,
-            tries=0,
-            sent_at=None,
-            accepted_at=None,
-            bank_reference="",
-            resolve_by=now + self._resolve,
-            due_at=now,
-            parked_id=None,
-            created_at=now,
-            updated_at=now,
-        )
-
 
 async def write_down(tx: Tx, steps: Sequence[tuple[Transit, Transit]], now: datetime) -> list[tuple[Transit, Transit]]:
     """Write where transits stand now, and do in the ledger what follows from it: each as it was and as it is to
@@ -185,11 +123,25 @@ async def write_down(tx: Tx, steps: Sequence[tuple[Transit, Transit]], now: date
     ended = [after for before, after in steps if after.is_final and not before.is_final]
     outcomes = await ledger.post(tx, [model.end_of_hold(after) for after in ended], now)
     standing = {after.id: _after_hold(after, outcome) for after, outcome in zip(ended, outcomes, strict=True)}
+    await _keep(tx, standing, outcomes, now)
     await _park(tx, [after for _, after in steps if after.parked_id], now)
     written = [(before, standing.get(after.id, after)) for before, after in steps]
     await sql.update(tx, [after for _, after in written])
-    await payments.tell(tx, [after.event for before, after in written if after.status is not before.status])
+    await payments.tell(
+        tx, [told for before, after in written if after.status is not before.status for told in after.events]
+    )
     return written
+
+
+async def _keep(tx: Tx, standing: Mapping[UUID, Transit], outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Hold for the payment that waits for it what has come in, before anybody else can spend it."""
+    kept = [
+        model.kept(after, outcome.credit.account_id, after.amount, model.PULLED)
+        for after, outcome in zip(standing.values(), outcomes, strict=True)
+        if after.payment_id and after.status is Status.completed and isinstance(outcome, ledger.Posted)
+    ]
+    for outcome in await ledger.post(tx, kept, now):
+        assert not isinstance(outcome, Refused), outcome
 
 
 async def _park(tx: Tx, settled: Sequence[Transit], now: datetime) -> None:
@@ -204,6 +156,11 @@ async def park(tx: Tx, ids: Sequence[UUID], now: datetime) -> None:
     settled = Result(State.settled)
     reversed = await sql.lock_reversed(tx, ids)
     await write_down(tx, [(transit, model.after_all(transit, settled, now)) for transit in reversed], now)
+
+
+async def read_all(connection: Connection, ids: Sequence[UUID]) -> list[Transit]:
+    """These transits, for a room above that began them."""
+    return await sql.read_all(connection, ids)
 
 
 def _after_hold(after: Transit, outcome: Outcome) -> Transit:

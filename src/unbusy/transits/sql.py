@@ -24,15 +24,15 @@ async def add_bank_account(tx: Tx, new: BankAccount) -> BankAccount:
     """Link an account; the one that is linked already when there is one."""
     await tx.execute(
         """
-        INSERT INTO transits.bank_accounts (id, tenant_id, person_id, bank, iban, holder, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO transits.bank_accounts (id, tenant_id, person_id, bank, iban, holder, created_at, verified_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (person_id, bank, iban) WHERE removed_at IS NULL DO NOTHING
         """,
         *msgspec.structs.astuple(new),
     )
     row = await tx.fetchrow(
         """
-        SELECT id, tenant_id, person_id, bank, iban, holder, created_at FROM transits.bank_accounts
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at, verified_at FROM transits.bank_accounts
          WHERE person_id = $1 AND bank = $2 AND iban = $3 AND removed_at IS NULL
         """,
         new.person_id,
@@ -45,7 +45,7 @@ async def add_bank_account(tx: Tx, new: BankAccount) -> BankAccount:
 async def find_bank_account(connection: Connection, person_id: UUID, id: UUID) -> BankAccount | None:
     row = await connection.fetchrow(
         """
-        SELECT id, tenant_id, person_id, bank, iban, holder, created_at FROM transits.bank_accounts
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at, verified_at FROM transits.bank_accounts
          WHERE id = $1 AND person_id = $2 AND removed_at IS NULL
         """,
         id,
@@ -57,7 +57,7 @@ async def find_bank_account(connection: Connection, person_id: UUID, id: UUID) -
 async def list_bank_accounts(connection: Connection, person_id: UUID) -> list[BankAccount]:
     rows = await connection.fetch(
         """
-        SELECT id, tenant_id, person_id, bank, iban, holder, created_at FROM transits.bank_accounts
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at, verified_at FROM transits.bank_accounts
          WHERE person_id = $1 AND removed_at IS NULL
          ORDER BY id DESC
          LIMIT 100
@@ -67,19 +67,47 @@ async def list_bank_accounts(connection: Connection, person_id: UUID) -> list[Ba
     return [BankAccount(*row.values()) for row in rows]
 
 
-async def remove_bank_account(tx: Tx, person_id: UUID, id: UUID, now: datetime) -> bool:
-    """False when the person has no such account linked, nor ever had."""
+async def remove_bank_account(tx: Tx, person_id: UUID, id: UUID, now: datetime) -> BankAccount | None:
+    """The account, when it was linked until now."""
     row = await tx.fetchrow(
         """
-        UPDATE transits.bank_accounts SET removed_at = coalesce(removed_at, greatest($3, created_at))
-         WHERE id = $1 AND person_id = $2
-        RETURNING id
+        UPDATE transits.bank_accounts SET removed_at = greatest($3, created_at)
+         WHERE id = $1 AND person_id = $2 AND removed_at IS NULL
+        RETURNING id, tenant_id, person_id, bank, iban, holder, created_at, verified_at
         """,
         id,
         person_id,
         now,
     )
-    return row is not None
+    return BankAccount(*row.values()) if row else None
+
+
+async def find_bank_accounts(connection: Connection, person_id: UUID, ids: Sequence[UUID]) -> list[BankAccount]:
+    """Those of these that are or were the person's."""
+    rows = await connection.fetch(
+        """
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at, verified_at FROM transits.bank_accounts
+         WHERE person_id = $1 AND id = ANY($2)
+        """,
+        person_id,
+        ids,
+    )
+    return [BankAccount(*row.values()) for row in rows]
+
+
+async def verify_bank_account(tx: Tx, id: UUID, now: datetime) -> BankAccount:
+    """The account, verified from now on if it was not before."""
+    row = await tx.fetchrow(
+        """
+        UPDATE transits.bank_accounts SET verified_at = coalesce(verified_at, greatest($2, created_at))
+         WHERE id = $1
+        RETURNING id, tenant_id, person_id, bank, iban, holder, created_at, verified_at
+        """,
+        id,
+        now,
+    )
+    assert row
+    return BankAccount(*row.values())
 
 
 # ── transits ─────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +128,7 @@ async def counted(tx: Tx, new: Transit, default: Limits, day: datetime, month: d
                        coalesce(sum(amount), 0)::bigint AS this_month
                   FROM transits.transits
                  WHERE person_id = $2 AND direction = $3 AND asset = $4 AND created_at >= $6
-                   AND status NOT IN ('declined', 'reversed')) moved
+                   AND status NOT IN ('declined', 'reversed') AND NOT is_verification) moved
           LEFT JOIN transits.limits l ON l.tenant_id = $1 AND l.direction = $3 AND l.asset = $4
         """,
         new.tenant_id,
@@ -114,15 +142,35 @@ async def counted(tx: Tx, new: Transit, default: Limits, day: datetime, month: d
     return default if row[0] is None else Limits(*row[:3]), row[3], row[4]
 
 
+async def moved_unverified(tx: Tx, new: Transit, day: datetime) -> int | None:
+    """How much its person moved that way since the beginning of a day with bank accounts that are not verified;
+    None when the transit's is."""
+    return await tx.fetchval(
+        """
+        SELECT (SELECT coalesce(sum(t.amount), 0)::bigint
+                  FROM transits.transits t JOIN transits.bank_accounts b ON b.id = t.bank_account_id
+                 WHERE t.person_id = $2 AND t.direction = $3 AND t.asset = $4 AND t.created_at >= $5
+                   AND t.status NOT IN ('declined', 'reversed') AND NOT t.is_verification AND b.verified_at IS NULL)
+          FROM transits.bank_accounts
+         WHERE id = $1 AND verified_at IS NULL
+        """,
+        new.bank_account_id,
+        new.person_id,
+        new.direction,
+        new.asset,
+        day,
+    )
+
+
 async def insert(tx: Tx, new: Transit) -> None:
     await tx.execute(
         """
         INSERT INTO transits.transits
                (id, tenant_id, person_id, direction, bank, bank_account_id, iban, holder, amount, asset, status, reason,
                 balance_after, key, fingerprint, tries, sent_at, accepted_at, bank_reference, resolve_by, due_at,
-                parked_id, created_at, updated_at)
+                parked_id, created_at, updated_at, payment_id, is_verification)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                $23, $24)
+                $23, $24, $25, $26)
         """,
         *msgspec.structs.astuple(new),
     )
@@ -130,7 +178,13 @@ async def insert(tx: Tx, new: Transit) -> None:
 
 async def find(connection: Connection, person_id: UUID, direction: Direction, id: UUID) -> Transit | None:
     row = await connection.fetchrow(
-        "SELECT * FROM transits.transits WHERE id = $1 AND person_id = $2 AND direction = $3", id, person_id, direction
+        """
+        SELECT * FROM transits.transits
+         WHERE id = $1 AND person_id = $2 AND direction = $3 AND NOT is_verification
+        """,
+        id,
+        person_id,
+        direction,
     )
     return _transit(row) if row else None
 
@@ -142,7 +196,7 @@ async def list_transits(
     rows = await connection.fetch(
         """
         SELECT * FROM transits.transits
-         WHERE person_id = $1 AND direction = $2 AND id < $3
+         WHERE person_id = $1 AND direction = $2 AND id < $3 AND NOT is_verification
          ORDER BY id DESC
          LIMIT $4
         """,
@@ -159,6 +213,11 @@ async def find_all(connection: Connection, person_id: UUID, ids: Sequence[UUID])
         "SELECT * FROM transits.transits WHERE person_id = $1 AND id = ANY($2)", person_id, ids
     )
     return [_transit(row) for row in rows]
+
+
+async def read_all(connection: Connection, ids: Sequence[UUID]) -> list[Transit]:
+    """These transits, whosever they are."""
+    return [_transit(row) for row in await connection.fetch("SELECT * FROM transits.transits WHERE id = ANY($1)", ids)]
 
 
 async def take(
