@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from unbusy import admission, api, banks, batches, funding, payments, people, transits, verification, wallets
@@ -57,22 +58,12 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     persons = people.People(db, reads, clock=clock, ids=ids, settings=settings, secret=secret)
     purse = wallets.Wallets(db, reads, persons, clock=clock)
     pay = payments.Payments(db, reads, persons, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed)
-    names = banks.names(settings)
-    bank_names = transits.BankNames(names)
+    bank_names = transits.BankNames(names := banks.names(settings))
+    moves = transits.Transits(db, reads, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed)
     funds = funding.Fundings(db, reads, pay, bank_names, clock=clock, ids=ids, settings=settings, moved=purse.changed)
     views = payments.Views(persons, pay, funds.show)
-    polls = payments.Polls(clock)
-    moves = transits.Transits(db, reads, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed)
-    proofs = verification.Verifications(
-        db,
-        reads,
-        names,
-        banks.name_checks(settings, clock=clock, ids=ids),
-        clock=clock,
-        ids=ids,
-        settings=settings,
-        chance=secrets.randbelow,
-    )
+    proofs = _verifications(db, reads, names, clock, ids, settings)
+    closing = (proofs.close, reads.close, db.close)
     gatekeeper = _gatekeeper(settings, secret, clock, persons, pay, reads)
 
     async def is_ready() -> None:
@@ -93,7 +84,7 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             payments.Events(reads, views, transits.subjects(moves, bank_names)),
             views,
             pay.promises,
-            polls,
+            payments.Polls(clock),
             batches.Batches(db, reads, persons, pay, clock=clock, ids=ids),
             purse,
             transits.BankAccounts(db, reads, names, clock=clock, ids=ids),
@@ -107,15 +98,16 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
         gatekeeper=gatekeeper,
         short=payment_routes.SHORT,
         on_startup=(persons.start, pay.start, *([gatekeeper.start] if gatekeeper else [])),
-        on_shutdown=(
-            *([gatekeeper.stop] if gatekeeper else []),
-            pay.stop,
-            persons.stop,
-            proofs.close,
-            reads.close,
-            db.close,
-        ),
+        on_shutdown=(*([gatekeeper.stop] if gatekeeper else []), pay.stop, persons.stop, *closing),
     )
+
+
+def _verifications(
+    db: Database, reads: Database, names: Mapping[str, str], clock: Clock, ids: Ids, settings: Settings
+) -> verification.Verifications:
+    asked = banks.name_checks(settings, clock=clock, ids=ids)
+    chance = secrets.randbelow
+    return verification.Verifications(db, reads, names, asked, clock=clock, ids=ids, settings=settings, chance=chance)
 
 
 def _gatekeeper(

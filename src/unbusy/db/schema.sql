@@ -105,9 +105,7 @@ CREATE TABLE funding.fundings (
 COMMENT ON TABLE funding.fundings IS 'What is pulled for a payment (`amount`), what of the wallet''s own is held for it meanwhile, and the payout that gives it back when the payment could not be made.';
 ALTER TABLE funding.fundings ADD CONSTRAINT a_transit_funds_one_payment UNIQUE (transit_id);
 ALTER TABLE funding.fundings ADD CONSTRAINT fundings_pkey PRIMARY KEY (payment_id);
-ALTER TABLE funding.fundings ADD CONSTRAINT fundings_bank_account_id_fkey FOREIGN KEY (bank_account_id) REFERENCES transits.bank_accounts(id);
 ALTER TABLE funding.fundings ADD CONSTRAINT fundings_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments.payments(id);
-ALTER TABLE funding.fundings ADD CONSTRAINT fundings_payout_id_fkey FOREIGN KEY (payout_id) REFERENCES transits.transits(id);
 ALTER TABLE funding.fundings ADD CONSTRAINT fundings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
 ALTER TABLE funding.fundings ADD CONSTRAINT fundings_transit_id_fkey FOREIGN KEY (transit_id) REFERENCES transits.transits(id);
 GRANT SELECT,INSERT ON TABLE funding.fundings TO unbusy_app;

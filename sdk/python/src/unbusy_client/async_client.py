@@ -281,7 +281,10 @@ class AsyncClient:
         ticket: Ticket | None = None,
         within_s: float | None = None,
     ) -> Transit:
-        """Pull `amount` minor units from a linked bank account. It comes back while the bank is asked; see `wait_for_topup`."""
+        """Pull `amount` minor units from a linked bank account; it comes back before the bank does.
+
+        See `wait_for_topup`.
+        """
         order = operations.move("topups", bank_account, amount, asset, key=key or new_key())
         return await self._call(order, within_s, ticket)
 
@@ -309,7 +312,10 @@ class AsyncClient:
         ticket: Ticket | None = None,
         within_s: float | None = None,
     ) -> Transit:
-        """Send `amount` minor units to a linked bank account. It comes back while the bank is asked; see `wait_for_payout`."""
+        """Send `amount` minor units to a linked bank account; it comes back before the bank does.
+
+        See `wait_for_payout`.
+        """
         order = operations.move("payouts", bank_account, amount, asset, key=key or new_key())
         return await self._call(order, within_s, ticket)
 

@@ -79,15 +79,16 @@ CREATE SCHEMA funding;
 COMMENT ON SCHEMA funding IS 'Payments for which money is pulled from a bank account first.';
 GRANT USAGE ON SCHEMA funding TO unbusy_app;
 
+-- Bank account and payout have no foreign keys: nobody asks by them, and nothing of theirs is ever erased.
 CREATE TABLE funding.fundings (
     payment_id      uuid        NOT NULL REFERENCES payments.payments,
     tenant_id       integer     NOT NULL REFERENCES tenants.tenants,
     person_id       uuid        NOT NULL,
     transit_id      uuid        NOT NULL REFERENCES transits.transits,
-    bank_account_id uuid        NOT NULL REFERENCES transits.bank_accounts,
+    bank_account_id uuid        NOT NULL,
     amount          bigint      NOT NULL,
     own             bigint      NOT NULL,
-    payout_id       uuid        REFERENCES transits.transits,
+    payout_id       uuid,
     ended_at        timestamptz,
     CONSTRAINT fundings_pkey PRIMARY KEY (payment_id),
     CONSTRAINT a_transit_funds_one_payment UNIQUE (transit_id),
