@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
-from unbusy import admission, api, banks, batches, payments, people, transits, wallets
+from unbusy import admission, api, banks, batches, funding, payments, people, transits, verification, wallets
 from unbusy.banks import routes as bank_routes
 from unbusy.batches import routes as batch_routes
 from unbusy.clock import Clock, SystemClock
@@ -18,6 +20,7 @@ from unbusy.secret import derive_key
 from unbusy.settings import Settings
 from unbusy.topups import routes as topup_routes
 from unbusy.transits import routes as transit_routes
+from unbusy.verification import routes as verification_routes
 from unbusy.wallets import routes as wallet_routes
 
 # Gateways of one machine that were started by themselves have places for so many.
@@ -31,6 +34,7 @@ HANDLERS = (
     *batch_routes.HANDLERS,
     *bank_routes.HANDLERS,
     *transit_routes.HANDLERS,
+    *verification_routes.HANDLERS,
     *topup_routes.HANDLERS,
     *payout_routes.HANDLERS,
 )
@@ -54,12 +58,12 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
     persons = people.People(db, reads, clock=clock, ids=ids, settings=settings, secret=secret)
     purse = wallets.Wallets(db, reads, persons, clock=clock)
     pay = payments.Payments(db, reads, persons, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed)
-    views = payments.Views(persons, pay)
-    polls = payments.Polls(clock)
-
-    names = banks.names(settings)
-    bank_names = transits.BankNames(names)
+    bank_names = transits.BankNames(names := banks.names(settings))
     moves = transits.Transits(db, reads, hub, clock=clock, ids=ids, settings=settings, moved=purse.changed)
+    funds = funding.Fundings(db, reads, pay, bank_names, clock=clock, ids=ids, settings=settings, moved=purse.changed)
+    views = payments.Views(persons, pay, funds.show)
+    proofs = _verifications(db, reads, names, clock, ids, settings)
+    closing = (proofs.close, reads.close, db.close)
     gatekeeper = _gatekeeper(settings, secret, clock, persons, pay, reads)
 
     async def is_ready() -> None:
@@ -80,20 +84,30 @@ async def create(settings: Settings, url: str, secret: bytes) -> api.Application
             payments.Events(reads, views, transits.subjects(moves, bank_names)),
             views,
             pay.promises,
-            polls,
+            payments.Polls(clock),
             batches.Batches(db, reads, persons, pay, clock=clock, ids=ids),
             purse,
             transits.BankAccounts(db, reads, names, clock=clock, ids=ids),
             moves,
             bank_names,
+            payments.FromBank(funds.pay),
+            proofs,
             banks.Banks(reads, names, clock=clock),
         ),
         probes={"database": is_ready},
         gatekeeper=gatekeeper,
         short=payment_routes.SHORT,
         on_startup=(persons.start, pay.start, *([gatekeeper.start] if gatekeeper else [])),
-        on_shutdown=(*([gatekeeper.stop] if gatekeeper else []), pay.stop, persons.stop, reads.close, db.close),
+        on_shutdown=(*([gatekeeper.stop] if gatekeeper else []), pay.stop, persons.stop, *closing),
     )
+
+
+def _verifications(
+    db: Database, reads: Database, names: Mapping[str, str], clock: Clock, ids: Ids, settings: Settings
+) -> verification.Verifications:
+    asked = banks.name_checks(settings, clock=clock, ids=ids)
+    chance = secrets.randbelow
+    return verification.Verifications(db, reads, names, asked, clock=clock, ids=ids, settings=settings, chance=chance)
 
 
 def _gatekeeper(

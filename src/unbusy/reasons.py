@@ -32,6 +32,8 @@ class Reason(StrEnum):
     request_not_open = "request_not_open"
     account_not_empty = "account_not_empty"
     account_closed = "account_closed"
+    verification_not_open = "verification_not_open"
+    verification_amount_wrong = "verification_amount_wrong"
 
     # A payment or refund that was declined: the payer's matter.
     insufficient_funds = "insufficient_funds"
@@ -47,6 +49,7 @@ class Reason(StrEnum):
     limit_per_payment = "limit_per_payment"
     limit_per_day = "limit_per_day"
     limit_per_month = "limit_per_month"
+    bank_account_unverified = "bank_account_unverified"
 
     # Refunds.
     refund_exceeds_payment = "refund_exceeds_payment"

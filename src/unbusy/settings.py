@@ -123,6 +123,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     limit_payouts_per_month: Annotated[
         int, Meta(ge=1, le=_MOST_UNITS, description="Most one person is paid out in a month (UTC).")
     ] = 50_000
+    limit_unverified_per_day: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=_MOST_UNITS,
+            description="Most one person tops up, and most is paid out, in a day (UTC) with bank accounts that are not "
+            "verified.",
+        ),
+    ] = 500
     bank_call_s: Annotated[
         int, Meta(ge=1, le=60, description="Seconds after which a bank has not answered; then it is asked again.")
     ] = 15

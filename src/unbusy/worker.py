@@ -19,7 +19,7 @@ from typing import NamedTuple
 import structlog
 import uvloop
 
-from unbusy import banks, ledger, payments, people, transits
+from unbusy import banks, funding, ledger, payments, people, transits
 from unbusy.clock import Clock, SystemClock
 from unbusy.db import Database, Tx
 from unbusy.errors import Unavailable
@@ -54,8 +54,11 @@ class Errand(NamedTuple):
 def chores(settings: Settings, clock: Clock) -> list[Chore]:
     """Everything a worker does."""
     drain = payments.Drain(payments.Settlement(ids=Ids(clock), settings=settings), clock=clock, settings=settings)
+    settler = funding.Settler(ids=Ids(clock), settings=settings)
     return [
         Chore("settle queued payments", 0.05, drain.settle, _QUEUED_PIECE),
+        Chore("settle funded payments", 0.25, settler.settle, _QUEUED_PIECE),
+        Chore("expire funded payments", 5, settler.expire, _QUEUED_PIECE),
         Chore("tell how the queue fares", 1, drain.tell),
         Chore("expire holds", 1, ledger.expire_holds),
         Chore("expire requests", 5, payments.expire_requests),

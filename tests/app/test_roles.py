@@ -50,7 +50,7 @@ async def test_the_matrix(site: Site) -> None:
             said.append(await call(client, method, path))
             if method == "DELETE" and role is not Role.anyone:
                 client.headers["authorization"] = (await site.sign_in(f"@{role}")).client.headers["authorization"]
-        lines.append(f"{method:<7}{path:<43}{''.join(f'{each:<10}' for each in said)}".rstrip())
+        lines.append(f"{method:<7}{path:<42} {''.join(f'{each:<10}' for each in said)}".rstrip())
     matrix = "\n".join([*lines, ""])
     if os.environ.get("UPDATE"):
         _FILE.write_text(matrix)

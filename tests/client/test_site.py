@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import msgspec
 import pytest
-from tests.app.site import Site
+from tests.app.site import SETTINGS, Site, serving
 from tests.client.conftest import Connect
 from tests.payments.bank import PASSWORD
+from tests.transits.scripted import IBAN, SETTLED, ScriptedBank
 
+from unbusy.banks import sandbox
+from unbusy.db import Database
+from unbusy.funding import Settler
+from unbusy.ids import Ids
+from unbusy.transits import Lane
 from unbusy_client import (
     AsyncClient,
     Conflict,
@@ -238,3 +247,74 @@ async def test_a_session_is_kept_and_renewed(site: Site, connect: Connect, ming:
     assert (await again.pay("@anna", 1, "EUR")).is_completed
     assert again.session is not None
     assert again.session.access_token != "gone"
+
+
+@pytest.fixture
+async def at_banks(url: str, db: Database, tmp_path: Path) -> AsyncGenerator[Site]:
+    """The application with a bank that answers what the story says."""
+    settings = msgspec.structs.replace(SETTINGS, banks=str(sandbox.prepare(tmp_path, "http://127.0.0.1:1")))
+    async with serving(url, db, settings) as site:
+        yield site
+    assert await site.bank.findings() == []
+
+
+async def go_on(site: Site, count: int) -> list[int]:
+    """The worker does what is due, and the bank settles it; the amounts."""
+    bank = ScriptedBank()
+    bank.bank = "sandbox"
+    bank.answers.extend([SETTLED] * count)
+    lane = Lane(site.bank.db, bank, clock=site.bank.clock, call_s=1)
+    await lane.go_on(site.bank.clock.now())
+    await lane.finish()
+    settler = Settler(ids=Ids(site.bank.clock), settings=SETTINGS)
+    await site.bank.db.run(lambda tx: settler.settle(tx, site.bank.clock.now(), 100))
+    return [each.amount for each in bank.sent]
+
+
+async def test_banks(at_banks: Site, connect: Connect) -> None:
+    """See how they fare, link, verify, top up, pay out, pay with what the bank sends, unlink."""
+    site = at_banks
+    for name, amount in [("ming", 100), ("anna", 0)]:
+        await site.bank.person(name, amount)
+    ming = await signed_in(site, connect, "ming")
+    assert [(bank.id, bank.topups.state) async for bank in ming.banks()] == [
+        ("sandbox", "unknown"),
+        ("partner", "unknown"),
+    ]
+    with pytest.raises(Invalid) as raised:
+        await ming.link_bank_account("sandbox", "Ming Li", country="ES", number="2100 0418 46 0200051332")
+    assert [each.field for each in raised.value.fields] == ["number"]
+    assert (await ming.check_name("sandbox", "Ming Li", iban=IBAN)).name == "unchecked"
+    account = await ming.link_bank_account("sandbox", "Ming Li", iban=IBAN)
+    assert [each async for each in ming.bank_accounts()] == [account]
+
+    assert (await ming.verify(account.id, "EUR")).status == "on_its_way"
+    [sent] = await go_on(site, 1)
+    with pytest.raises(Conflict):
+        await ming.tell_amount(account.id, sent + 1)
+    assert ((await ming.verification(account.id)).status, (await ming.verification(account.id)).tries_left) == (
+        "arrived",
+        2,
+    )
+    assert (await ming.tell_amount(account.id, sent)).verified_at
+
+    topup = await ming.top_up(account.id, 50, "EUR", key="t")
+    assert (await ming.top_up(account.id, 50, "EUR", key="t")).id == topup.id
+    payout = await ming.pay_out(account.id, 20, "EUR")
+    with pytest.raises(Underway):
+        (await ming.topup(topup.id)).require_completed()
+    await go_on(site, 2)
+    assert (await ming.wait_for_topup(topup.id)).require_completed().money.state == "moved"
+    assert (await ming.wait_for_payout(payout.id)).is_completed
+    assert (await ming.payout(payout.id)).is_final
+    assert [each.id async for each in ming.topups()] == [topup.id]
+    assert [each.id async for each in ming.payouts()] == [payout.id]
+
+    payment = await ming.pay("@anna", 200, "EUR", bank_account=account.id)
+    assert (payment.status, payment.is_final) == ("pending", False)
+    await go_on(site, 1)
+    paid = (await ming.wait_for(payment.id)).require_completed()
+    assert (paid.balance, paid.funding and paid.funding.amount) == (0, 70)
+    await ming.unlink_bank_account(account.id)
+    with pytest.raises(NotFound):
+        await ming.top_up(account.id, 50, "EUR")

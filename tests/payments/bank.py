@@ -13,8 +13,8 @@ from uuid import UUID
 
 import asyncpg
 
+from unbusy import funding, ledger, payments, people, statements, transits, verification, wallets
 from unbusy import ids as shown_ids
-from unbusy import ledger, payments, people, statements, transits, wallets
 from unbusy.api import Hub, Principal, Role
 from unbusy.clock import Deadline
 from unbusy.db import Connection, Database
@@ -293,6 +293,8 @@ async def findings(url: str) -> list[Finding]:
             *await people.check(connection),
             *await payments.check(connection),
             *await transits.check(connection),
+            *await funding.check(connection),
+            *await verification.check(connection),
             *await statements.check(connection),
         ]
     finally:

@@ -16,10 +16,12 @@ Rule = Callable[[Source], Iterator[Breach]]
 
 # Files outside `db/` that hold SQL. `sql.py` of any room needs no entry.
 SQL_HOMES = {
+    "src/unbusy/funding/proofs.py": "what `check` asks, of payments, transits and the ledger",
     "src/unbusy/ledger/proofs.py": "what `check` asks; beside the hot path it would hide that",
     "src/unbusy/payments/proofs.py": "what `check` asks, of both rooms at once",
     "src/unbusy/statements/proofs.py": "what `check` asks, of statements, transits and the ledger",
     "src/unbusy/transits/proofs.py": "what `check` asks, of transits and the ledger",
+    "src/unbusy/verification/proofs.py": "what `check` asks, of verifications, bank accounts and transits",
 }
 
 # The composition roots. They put every room's routes together and start the database itself, so

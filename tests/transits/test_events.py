@@ -38,6 +38,7 @@ async def read_all(gateway: Gateway, person: Principal, place: str) -> list[Even
 
 async def test_each_change_is_told_once(way: Way, gateway: Gateway, ming: Principal) -> None:
     """That it has begun and whenever it stands elsewhere, in order; what is as it was is not told again."""
+    await way.link(ming)
     begin = await gateway.events.place(None)
     await way.begin(ming, PUSH, 2_000)
     await way.begin(ming, PULL, 10, key="k")
@@ -78,6 +79,7 @@ async def test_an_event_shows_what_it_is_about(way: Way, gateway: Gateway, ming:
 async def test_money_that_arrives_wakes_its_owner(way: Way, gateway: Gateway, ming: Principal) -> None:
     """Whoever waits for news of a person is told when the worker, elsewhere, has brought in a top-up;
     what they then see of the wallet is not older than the news."""
+    await way.link(ming)
     begin = await gateway.events.place(None)
     await way.begin(ming, PULL, 10)
     [heard] = await read_all(gateway, ming, begin)

@@ -14,10 +14,13 @@ from unbusy.banks.health import Operation as Operation
 from unbusy.banks.pace import Pace as Pace
 from unbusy.banks.port import DECLINES as DECLINES
 from unbusy.banks.port import REFERENCE_PATTERN as REFERENCE_PATTERN
+from unbusy.banks.port import ChecksNames as ChecksNames
 from unbusy.banks.port import Connector as Connector
 from unbusy.banks.port import Direction as Direction
 from unbusy.banks.port import ExternalAccount as ExternalAccount
 from unbusy.banks.port import Instruction as Instruction
+from unbusy.banks.port import NameAnswer as NameAnswer
+from unbusy.banks.port import NameMatch as NameMatch
 from unbusy.banks.port import Result as Result
 from unbusy.banks.port import State as State
 from unbusy.banks.service import Banks as Banks
@@ -25,5 +28,6 @@ from unbusy.banks.service import accounts as accounts
 from unbusy.banks.service import connect as connect
 from unbusy.banks.service import folders as folders
 from unbusy.banks.service import limits as limits
+from unbusy.banks.service import name_checks as name_checks
 from unbusy.banks.service import names as names
 from unbusy.banks.watch import Watch as Watch

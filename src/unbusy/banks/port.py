@@ -89,6 +89,36 @@ class Result(msgspec.Struct, frozen=True):
     is_maintenance: bool = False
 
 
+class NameMatch(StrEnum):
+    """What a bank says of a holder's name."""
+
+    match = "match"  # it is the holder's
+    close_match = "close_match"  # nearly: `holder` says how the bank writes it
+    no_match = "no_match"  # it is somebody else's
+    unchecked = "unchecked"  # the bank cannot say, or does not answer now
+
+
+class NameAnswer(msgspec.Struct, frozen=True):
+    """The answer to a name: `holder` is the holder's as the bank shows it, masked."""
+
+    match: NameMatch
+    holder: str = ""
+
+
+class ChecksNames(Protocol):
+    """The adapter to a bank that confirms whose an account is, as few do: a capability of its own."""
+
+    bank: str
+
+    async def check_name(self, account: ExternalAccount) -> NameAnswer:
+        """Ask whether the account is in this name. Moves nothing; never raises for what a bank does."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
 class Connector(Protocol):
     """The adapter to one bank: `bank` is its id in our settings, `name` is what customers read."""
 

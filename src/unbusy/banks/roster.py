@@ -7,6 +7,7 @@ One table a bank, its id the table's name; `dialect` says what it speaks, and wi
     url = "https://api.bank.example/open-banking/v4.0/pisp"
     token_url = "https://auth.bank.example/token"
     client_id = "unbusy"
+    names_url = "https://api.bank.example/name-verification"   # where it confirms holders' names, if it does
     key = "client.pem"                   # ours, to sign with; beside this file
     bank_key = "bank.public.pem"         # the bank's, to know its signature by
     account = { iban = "GB33BUKB20201555555555", name = "unbusy" }

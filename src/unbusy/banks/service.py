@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from unbusy.banks import iso8583, iso20022, openbanking, roster, sql
-from unbusy.banks.port import Connector, ExternalAccount
+from unbusy.banks.port import ChecksNames, Connector, ExternalAccount
 from unbusy.banks.sql import Told
 from unbusy.clock import Clock
 from unbusy.db import Database
@@ -47,6 +47,15 @@ def connect(settings: Settings, *, clock: Clock, ids: Ids) -> Mapping[str, Conne
     Nothing is called yet. Raises SetupError when the file of banks is wrong.
     """
     return {entry.id: _connector(entry, clock=clock, ids=ids) for entry in _entries(settings)}
+
+
+def name_checks(settings: Settings, *, clock: Clock, ids: Ids) -> Mapping[str, ChecksNames]:
+    """Those banks of the settings that confirm whose an account is, by the bank's id. Raises as `connect` does."""
+    return {
+        entry.id: openbanking.OpenBanking(entry.id, entry.table, entry.keys, clock=clock, ids=ids)
+        for entry in _entries(settings)
+        if isinstance(entry, roster.Entry) and isinstance(entry.table, openbanking.Table) and entry.table.names_url
+    }
 
 
 def names(settings: Settings) -> Mapping[str, str]:

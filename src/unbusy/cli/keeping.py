@@ -123,13 +123,13 @@ def add(email: str, *, name: str, handle: str | None = None, data: Data = None) 
 async def _check(url: str) -> list[Finding]:
     import asyncpg
 
-    from unbusy import ledger, payments, people, statements, transits
+    from unbusy import funding, ledger, payments, people, statements, transits, verification
     from unbusy.db.migrate import require_current
 
     await require_current(url)
     connection = await asyncpg.connect(url, server_settings={"application_name": "unbusy-check"})
     try:
-        rooms = (ledger, people, payments, transits, statements)
+        rooms = (ledger, people, payments, transits, funding, verification, statements)
         return [finding for room in rooms for finding in await room.check(connection)]
     finally:
         await connection.close()

@@ -82,6 +82,37 @@ ALTER TABLE batches.rows ADD CONSTRAINT rows_batch_id_fkey FOREIGN KEY (batch_id
 GRANT SELECT,INSERT ON TABLE batches.rows TO unbusy_app;
 
 
+-- funding -----------------------------------------------------------------------------------------
+
+CREATE SCHEMA funding;
+COMMENT ON SCHEMA funding IS 'Payments for which money is pulled from a bank account first.';
+GRANT USAGE ON SCHEMA funding TO unbusy_app;
+
+CREATE TABLE funding.fundings (
+    payment_id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    person_id uuid NOT NULL,
+    transit_id uuid NOT NULL,
+    bank_account_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    own bigint NOT NULL,
+    payout_id uuid,
+    ended_at timestamptz,
+    CONSTRAINT given_back_at_the_end CHECK (((payout_id IS NULL) OR (ended_at IS NOT NULL))),
+    CONSTRAINT own_is_not_negative CHECK ((own >= 0)),
+    CONSTRAINT something_was_missing CHECK ((amount > 0))
+);
+COMMENT ON TABLE funding.fundings IS 'What is pulled for a payment (`amount`), what of the wallet''s own is held for it meanwhile, and the payout that gives it back when the payment could not be made.';
+ALTER TABLE funding.fundings ADD CONSTRAINT a_transit_funds_one_payment UNIQUE (transit_id);
+ALTER TABLE funding.fundings ADD CONSTRAINT fundings_pkey PRIMARY KEY (payment_id);
+ALTER TABLE funding.fundings ADD CONSTRAINT fundings_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments.payments(id);
+ALTER TABLE funding.fundings ADD CONSTRAINT fundings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+ALTER TABLE funding.fundings ADD CONSTRAINT fundings_transit_id_fkey FOREIGN KEY (transit_id) REFERENCES transits.transits(id);
+GRANT SELECT,INSERT ON TABLE funding.fundings TO unbusy_app;
+GRANT UPDATE(payout_id) ON TABLE funding.fundings TO unbusy_app;
+GRANT UPDATE(ended_at) ON TABLE funding.fundings TO unbusy_app;
+
+
 -- ledger ------------------------------------------------------------------------------------------
 
 CREATE SCHEMA ledger;
@@ -368,9 +399,7 @@ CREATE TABLE payments.payments (
     CONSTRAINT key_is_short CHECK (((length(key) >= 1) AND (length(key) <= 64))),
     CONSTRAINT nobody_pays_oneself CHECK ((payer_id <> payee_id)),
     CONSTRAINT only_completed_is_refunded CHECK (((refunded = 0) OR (status = 'completed'::text))),
-    CONSTRAINT queued_has_a_promise CHECK (((status <> 'queued'::text) OR (finish_by IS NOT NULL))),
-    CONSTRAINT refunds_stay_within_the_payment CHECK (((refunded >= 0) AND (refunded <= amount))),
-    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['completed'::text, 'declined'::text, 'queued'::text, 'cancelled'::text, 'expired'::text])))
+    CONSTRAINT refunds_stay_within_the_payment CHECK (((refunded >= 0) AND (refunded <= amount)))
 )
 WITH (fillfactor='95', autovacuum_vacuum_insert_scale_factor='0.05');
 COMMENT ON TABLE payments.payments IS 'A payment as it is now. Its id is also the id of its transfer in the ledger; its key is kept for ever.';
@@ -378,6 +407,8 @@ COMMENT ON COLUMN payments.payments.finish_by IS 'Set when it was queued; then i
 COMMENT ON COLUMN payments.payments.xid IS 'The transaction that made it: with the number its place in the streams of its payer and payee, and in their lists.';
 ALTER TABLE payments.payments ADD CONSTRAINT a_key_makes_one_payment UNIQUE (payer_id, key);
 ALTER TABLE payments.payments ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
+ALTER TABLE payments.payments ADD CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['completed'::text, 'declined'::text, 'queued'::text, 'pending'::text, 'cancelled'::text, 'expired'::text]))) NOT VALID;
+ALTER TABLE payments.payments ADD CONSTRAINT what_is_open_has_an_end CHECK (((status <> ALL (ARRAY['queued'::text, 'pending'::text])) OR (finish_by IS NOT NULL))) NOT VALID;
 CREATE UNIQUE INDEX a_request_is_paid_once ON payments.payments USING btree (request_id) WHERE ((status = 'completed'::text) AND (request_id IS NOT NULL));
 CREATE INDEX payments_lately ON payments.payments USING brin (xid) WITH (autosummarize='on', pages_per_range='16');
 CREATE INDEX payments_made ON payments.payments USING btree (payer_id, xid, number);
@@ -842,16 +873,19 @@ CREATE TABLE transits.bank_accounts (
     holder text NOT NULL,
     created_at timestamptz NOT NULL,
     removed_at timestamptz,
+    verified_at timestamptz,
     CONSTRAINT holder_is_named CHECK (((length(holder) >= 1) AND (length(holder) <= 80))),
     CONSTRAINT iban_is_in_its_electronic_form CHECK ((iban ~ '^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$'::text)),
     CONSTRAINT removed_after_it_was_linked CHECK ((removed_at >= created_at))
 );
 COMMENT ON TABLE transits.bank_accounts IS 'Accounts at banks that people linked. One that was removed stays, for the transits that name it.';
+COMMENT ON COLUMN transits.bank_accounts.verified_at IS 'When its owner told the amount that had been sent there; until then little may be moved with it.';
 ALTER TABLE transits.bank_accounts ADD CONSTRAINT bank_accounts_pkey PRIMARY KEY (id);
 CREATE UNIQUE INDEX a_person_links_an_account_once ON transits.bank_accounts USING btree (person_id, bank, iban) WHERE (removed_at IS NULL);
 ALTER TABLE transits.bank_accounts ADD CONSTRAINT bank_accounts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
 GRANT SELECT,INSERT ON TABLE transits.bank_accounts TO unbusy_app;
 GRANT UPDATE(removed_at) ON TABLE transits.bank_accounts TO unbusy_app;
+GRANT UPDATE(verified_at) ON TABLE transits.bank_accounts TO unbusy_app;
 
 CREATE TABLE transits.limits (
     tenant_id integer NOT NULL,
@@ -893,6 +927,8 @@ CREATE TABLE transits.transits (
     parked_id uuid,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
+    payment_id uuid,
+    is_verification boolean DEFAULT false NOT NULL,
     CONSTRAINT amount_is_positive CHECK (((amount > 0) AND (amount <= '1000000000000000000'::bigint))),
     CONSTRAINT completed_tells_the_balance CHECK (((status = 'completed'::text) = (balance_after IS NOT NULL))),
     CONSTRAINT declined_and_reversed_say_why CHECK (((status = ANY (ARRAY['declined'::text, 'reversed'::text])) = (reason IS NOT NULL))),
@@ -910,10 +946,16 @@ COMMENT ON COLUMN transits.transits.tries IS 'How often it was taken up. Only wh
 COMMENT ON COLUMN transits.transits.sent_at IS 'Written before the bank is told: from here on it may know, and is asked instead of told again.';
 COMMENT ON COLUMN transits.transits.due_at IS 'When it is taken up next; while a worker has it, when another one may. Empty when nothing is left to do.';
 COMMENT ON COLUMN transits.transits.parked_id IS 'The transfer to or from suspense, when the bank settled what had been reversed here.';
+COMMENT ON COLUMN transits.transits.payment_id IS 'The payment that waits for this top-up. Emptied once it waits no more: until then what came in is held for it.';
+COMMENT ON COLUMN transits.transits.is_verification IS 'A tiny amount of the house''s own, sent to see who can tell it. Its person sees nothing of it here.';
 ALTER TABLE transits.transits ADD CONSTRAINT a_key_makes_one_transit UNIQUE (person_id, key);
+ALTER TABLE transits.transits ADD CONSTRAINT only_a_pull_is_for_a_payment CHECK (((payment_id IS NULL) OR (direction = 'pull'::text))) NOT VALID;
+ALTER TABLE transits.transits ADD CONSTRAINT only_a_push_verifies CHECK (((NOT is_verification) OR (direction = 'push'::text))) NOT VALID;
 ALTER TABLE transits.transits ADD CONSTRAINT transits_pkey PRIMARY KEY (id);
 CREATE INDEX transits_a_bank_settled ON transits.transits USING btree (bank, updated_at) WHERE (status = ANY (ARRAY['completed'::text, 'reversed'::text]));
 CREATE INDEX transits_of_a_person ON transits.transits USING btree (person_id, direction, id);
+CREATE INDEX transits_that_a_payment_waited_for ON transits.transits USING btree (id) WHERE ((payment_id IS NOT NULL) AND (status <> ALL (ARRAY['pending'::text, 'unknown'::text])));
+CREATE INDEX transits_that_a_payment_waits_for ON transits.transits USING btree (resolve_by) WHERE (payment_id IS NOT NULL);
 CREATE INDEX transits_that_are_due ON transits.transits USING btree (bank, due_at) WHERE (due_at IS NOT NULL);
 CREATE INDEX transits_that_count ON transits.transits USING btree (person_id, direction, asset, created_at) INCLUDE (amount) WHERE (status <> ALL (ARRAY['declined'::text, 'reversed'::text]));
 ALTER TABLE transits.transits ADD CONSTRAINT transits_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
@@ -928,3 +970,53 @@ GRANT UPDATE(bank_reference) ON TABLE transits.transits TO unbusy_app;
 GRANT UPDATE(due_at) ON TABLE transits.transits TO unbusy_app;
 GRANT UPDATE(parked_id) ON TABLE transits.transits TO unbusy_app;
 GRANT UPDATE(updated_at) ON TABLE transits.transits TO unbusy_app;
+GRANT UPDATE(payment_id) ON TABLE transits.transits TO unbusy_app;
+
+
+-- verification ------------------------------------------------------------------------------------
+
+CREATE SCHEMA verification;
+COMMENT ON SCHEMA verification IS 'Whether bank accounts are their owners'': names asked for, and tiny amounts sent.';
+GRANT USAGE ON SCHEMA verification TO unbusy_app;
+
+CREATE TABLE verification.names (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    person_id uuid NOT NULL,
+    bank text NOT NULL,
+    created_at timestamptz NOT NULL
+);
+COMMENT ON TABLE verification.names IS 'That a bank was asked for the name of an account''s holder, and by whom: so many times a day, and not of whom.';
+ALTER TABLE verification.names ADD CONSTRAINT names_pkey PRIMARY KEY (id);
+CREATE INDEX names_asked_lately ON verification.names USING btree (person_id, created_at);
+ALTER TABLE verification.names ADD CONSTRAINT names_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+GRANT SELECT,INSERT ON TABLE verification.names TO unbusy_app;
+
+CREATE TABLE verification.verifications (
+    id uuid NOT NULL,
+    tenant_id integer NOT NULL,
+    person_id uuid NOT NULL,
+    bank_account_id uuid NOT NULL,
+    transit_id uuid NOT NULL,
+    wrong integer DEFAULT 0 NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    is_right boolean DEFAULT false NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT expires_after_it_was_made CHECK ((expires_at > created_at)),
+    CONSTRAINT right_is_over CHECK (((NOT is_right) OR (ended_at IS NOT NULL))),
+    CONSTRAINT tried_out_is_over CHECK (((wrong < 3) OR (ended_at IS NOT NULL))),
+    CONSTRAINT tries_are_limited CHECK (((wrong >= 0) AND (wrong <= 3)))
+);
+COMMENT ON TABLE verification.verifications IS 'A tiny amount, sent to a bank account for its owner to tell. The amount is its transit''s.';
+ALTER TABLE verification.verifications ADD CONSTRAINT an_amount_verifies_once UNIQUE (transit_id);
+ALTER TABLE verification.verifications ADD CONSTRAINT verifications_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX an_account_is_verified_in_one_way_at_once ON verification.verifications USING btree (bank_account_id) WHERE (ended_at IS NULL);
+CREATE INDEX verifications_begun_lately ON verification.verifications USING btree (person_id, created_at);
+ALTER TABLE verification.verifications ADD CONSTRAINT verifications_bank_account_id_fkey FOREIGN KEY (bank_account_id) REFERENCES transits.bank_accounts(id);
+ALTER TABLE verification.verifications ADD CONSTRAINT verifications_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants.tenants(id);
+ALTER TABLE verification.verifications ADD CONSTRAINT verifications_transit_id_fkey FOREIGN KEY (transit_id) REFERENCES transits.transits(id);
+GRANT SELECT,INSERT ON TABLE verification.verifications TO unbusy_app;
+GRANT UPDATE(wrong) ON TABLE verification.verifications TO unbusy_app;
+GRANT UPDATE(ended_at) ON TABLE verification.verifications TO unbusy_app;
+GRANT UPDATE(is_right) ON TABLE verification.verifications TO unbusy_app;

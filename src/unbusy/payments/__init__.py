@@ -3,6 +3,7 @@
     a payment     ─────────────▶ completed | declined          decided and done in one commit
                   ─▶ queued ───▶ completed | declined           when the payer did not want to wait
                            └───▶ cancelled | expired            by choice, or the promise was missed
+                  ─▶ pending ──▶ completed | declined | expired while a bank is asked for money (`unbusy.funding`)
     a refund      ─────────────▶ completed | declined          its own object; adds up on the payment
     a request     ─▶ open ─────▶ paid | declined | cancelled | expired
 
@@ -13,14 +14,15 @@ can wait.
 """
 
 from unbusy.payments.events import KINDS, Events, Show, Subjects, tell
+from unbusy.payments.from_bank import FromBank
 from unbusy.payments.model import Limits, Order, Payment, Refund, Status, Told
 from unbusy.payments.polls import Polls
 from unbusy.payments.proofs import check
-from unbusy.payments.queue import Drain, earlier, enqueue
+from unbusy.payments.queue import Drain, earlier, enqueue, waiting
 from unbusy.payments.requests import Requests, expire_requests
 from unbusy.payments.service import Payments
 from unbusy.payments.settlement import Settlement
-from unbusy.payments.views import Amount, Asset, Money, NewPayment, Views
+from unbusy.payments.views import Amount, Asset, FundingView, Money, NewPayment, Views
 
 __all__ = [
     "KINDS",
@@ -28,6 +30,8 @@ __all__ = [
     "Asset",
     "Drain",
     "Events",
+    "FromBank",
+    "FundingView",
     "Limits",
     "Money",
     "NewPayment",
@@ -48,4 +52,5 @@ __all__ = [
     "enqueue",
     "expire_requests",
     "tell",
+    "waiting",
 ]

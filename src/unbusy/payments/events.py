@@ -23,6 +23,7 @@ KINDS = (
     "payment.completed",
     "payment.declined",
     "payment.queued",
+    "payment.pending",
     "payment.cancelled",
     "payment.expired",
     "refund.completed",

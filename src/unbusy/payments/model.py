@@ -16,11 +16,12 @@ from unbusy.reasons import Reason
 
 
 class Status(StrEnum):
-    """Where a payment stands. `queued` is the only one that is not final."""
+    """Where a payment stands. `queued` and `pending` are not final."""
 
     completed = "completed"
     declined = "declined"
     queued = "queued"
+    pending = "pending"
     cancelled = "cancelled"
     expired = "expired"
 
@@ -83,14 +84,14 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_final(self) -> bool:
-        return self.status is not Status.queued
+        return self.status not in {Status.queued, Status.pending}
 
     def is_visible_to(self, person_id: UUID) -> bool:
         """Its payer sees it always, its payee once it has completed."""
         return person_id == self.payer_id or (person_id == self.payee_id and self.status is Status.completed)
 
     def is_due_by(self, now: datetime) -> bool:
-        """Whether the promise of a queued payment can still be kept."""
+        """Whether the promise of one that is not final can still be kept."""
         return self.finish_by is not None and now < self.finish_by
 
     def order(self) -> Order:

@@ -31,6 +31,11 @@ async def earlier(tx: Tx, payer_id: UUID, keys: Sequence[str]) -> Mapping[str, P
     return {key: payment for (_, key), payment in found.items()}
 
 
+async def waiting(tx: Tx, payment_ids: Sequence[UUID]) -> list[Payment]:
+    """Those of these payments that are pending, locked, oldest first."""
+    return await sql.lock_pending(tx, payment_ids)
+
+
 async def enqueue(tx: Tx, orders: Sequence[Order], now: datetime) -> list[Payment]:
     """Record orders whose keys are new, each with its promise; any number of them.
 

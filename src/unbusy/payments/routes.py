@@ -38,13 +38,14 @@ from unbusy.api import (
 )
 from unbusy.errors import NotFound
 from unbusy.payments.events import Events
+from unbusy.payments.from_bank import FromBank
 from unbusy.payments.model import Payment, Place
 from unbusy.payments.polls import Polls
 from unbusy.payments.requests import Requests
 from unbusy.payments.service import Payments
 from unbusy.payments.settlement import Answer as Settled
 from unbusy.payments.views import (
-    NewPayment,
+    AskedPayment,
     NewRefund,
     NewRequest,
     PaymentView,
@@ -56,7 +57,7 @@ from unbusy.payments.views import (
 PEOPLE = allow(Role.customer, Role.merchant)
 # The body names a person, who may not exist.
 NAMES_SOMEBODY = allow(Role.customer, Role.merchant, problems=(404,))
-QUEUED = {202: ResponseSpec(PaymentView, description="Queued: it will be done by `finish_by`.")}
+QUEUED = {202: ResponseSpec(PaymentView, description="Queued or pending: it is final by `finish_by`.")}
 
 _PAYMENTS = Cursors("payments", Place)
 _REQUESTS = Cursors("requests", UUID)
@@ -76,12 +77,15 @@ Wait = Annotated[
     tags=["payments"],
 )
 async def pay(
-    request: Request, data: JSONBody[NewPayment], idempotency_key: IdempotencyKey, prefer: PreferHeader = None
+    request: Request, data: JSONBody[AskedPayment], idempotency_key: IdempotencyKey, prefer: PreferHeader = None
 ) -> Answer[PaymentView]:
     """Done before the answer: 201 with the final outcome, completed or declined. With
-    `Prefer: respond-async` it is queued instead: 202, and done by `finish_by`."""
+    `Prefer: respond-async` it is queued instead: 202, and done by `finish_by`. With a `bank_account` what the wallet
+    is short of is pulled from there first: 202, pending, and by `finish_by` paid, or given back."""
     preference = read_prefer(prefer)
     request.look_at_payee(data.payee)
+    if isinstance(data.bank_account, str):
+        return await _pay_from_bank(request, data, data.bank_account, idempotency_key, preference)
     payment, replayed = await request.part(Payments).pay(
         request.principal,
         data.payee,
@@ -96,10 +100,27 @@ async def pay(
     return await _answer(request, payment, preference, replayed=replayed)
 
 
-def pay_at_once(asked: Asked[NewPayment]) -> bool:
+async def _pay_from_bank(
+    request: Request, data: AskedPayment, bank_account: str, key: str, preference: Preference
+) -> Answer[PaymentView]:
+    payment, replayed = await request.part(FromBank).pay(
+        request.principal,
+        data.payee,
+        data.amount,
+        data.asset,
+        data.note,
+        bank_account,
+        key=key,
+        fingerprint=fingerprint("POST /v1/payments", data),
+        deadline=request.deadline,
+    )
+    return await _answer(request, payment, preference, replayed=replayed)
+
+
+def pay_at_once(asked: Asked[AskedPayment]) -> bool:
     """`pay` for whom and what this process knows already: no task, and no waiting but for the batch."""
     new = asked.data
-    if asked.preference.respond_async:
+    if asked.preference.respond_async or new.bank_account is not msgspec.UNSET:
         return False
     asked.look_at_payee(new.payee)
     return asked.part(Payments).pay_at_once(
@@ -120,7 +141,7 @@ class _AtOnce:
 
     __slots__ = ("_asked",)
 
-    def __init__(self, asked: Asked[NewPayment]) -> None:
+    def __init__(self, asked: Asked[AskedPayment]) -> None:
         self._asked = asked
 
     @property

@@ -267,7 +267,7 @@ class Payments:
                 raise Forbidden("only the payer can cancel a payment")
             if payment.status is Status.cancelled:
                 return payment
-            if payment.is_final:
+            if payment.status is not Status.queued:
                 raise Conflict(Reason.payment_not_cancellable, f"this payment is {payment.status} already")
             cancelled = msgspec.structs.replace(payment, status=Status.cancelled, updated_at=self._clock.now())
             await sql.finish(tx, [cancelled], [])

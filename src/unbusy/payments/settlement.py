@@ -15,6 +15,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from unbusy import ledger, promises, telemetry
 from unbusy.db import Tx
 from unbusy.errors import Conflict, KeyReused, RequestError
@@ -70,7 +72,7 @@ class Settlement:
         return [_answer(order, earlier, made, refused) for order in orders]
 
     async def settle_queued(self, tx: Tx, payments: Sequence[Payment], now: datetime) -> list[Payment]:
-        """Settle payments that were queued, oldest first; one whose promised time is over expires.
+        """Settle payments that were recorded before, oldest first; one whose promised time is over expires.
         Gives what became of them, in any order."""
         orders = [payment.order() for payment in payments if payment.is_due_by(now)]
         places = await self._lock(tx, orders)
@@ -89,6 +91,40 @@ class Settlement:
         await sql.finish(tx, settled, await self._spent(tx, settled, profiles))
         telemetry.count_payments((payment.status, payment.reason) for payment in settled)
         return settled
+
+    async def put_off(
+        self, tx: Tx, order: Order, until: datetime, now: datetime, *, reason: Reason | None = None
+    ) -> Payment:
+        """Record an order whose money is on its way from a bank: pending until a time, or declined for a `reason`.
+
+        Its key is new; one that somebody else takes meanwhile breaks the transaction (`Database.run`).
+        """
+        status = Status.declined if reason else Status.pending
+        payment = model.payment(order, status, now, reason=reason)
+        if not reason:
+            payment = msgspec.structs.replace(payment, finish_by=until)
+        await sql.store(tx, [payment], [])
+        return payment
+
+    async def refuses(self, tx: Tx, order: Order, now: datetime) -> Reason | None:
+        """The limit that an order would break if it were paid now."""
+        profiles, _ = await self._recall(tx, [order], now)
+        return profiles[_key(order)].refuses(order.amount)
+
+    async def settle_pending(
+        self, tx: Tx, payments: Sequence[Payment], reasons: Mapping[UUID, Reason], now: datetime
+    ) -> dict[UUID, Status]:
+        """Settle payments whose money has come, or decline those for which there is a reason; one whose time is over
+        expires. Gives what became of each."""
+        missed = [
+            model.payment(payment.order(), Status.declined, now, reason=reasons[payment.id])
+            for payment in payments
+            if payment.id in reasons
+        ]
+        await sql.finish(tx, missed, [])
+        telemetry.count_payments((payment.status, payment.reason) for payment in missed)
+        settled = await self.settle_queued(tx, [each for each in payments if each.id not in reasons], now)
+        return {payment.id: payment.status for payment in (*missed, *settled)}
 
     async def _move(
         self, tx: Tx, orders: Sequence[Order], places: Places, profiles: Mapping[Key, Profile], now: datetime

@@ -107,7 +107,7 @@ async def payments_of_keys(connection: Connection, keys: Sequence[tuple[UUID, st
 
 async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]) -> None:
     """Write a batch: its payments and what its payers have spent. A payment is its own event
-    (`events_after`), but for one that is queued, whose status will change."""
+    (`events_after`), but for one that is queued or pending, whose status will change."""
     await tx.execute(
         # Arrays of rows, not an array per column: the driver looks at every element of an array,
         # which twenty columns would pay for twenty times. A payment's fields stand in the type's order.
@@ -127,7 +127,7 @@ async def store(tx: Tx, payments: Sequence[Payment], profiles: Sequence[Profile]
              WHERE p.person_id = s.person_id AND p.asset = s.asset
         )
         INSERT INTO payments.events (person_id, tenant_id, kind, subject_id, at)
-        SELECT payer_id, tenant_id, 'payment.queued', id, updated_at FROM new WHERE status = 'queued'
+        SELECT payer_id, tenant_id, 'payment.' || status, id, updated_at FROM new WHERE status IN ('queued', 'pending')
         """,
         [msgspec.structs.astuple(payment) for payment in payments],
         [_spending(profile) for profile in profiles],
@@ -175,12 +175,7 @@ async def lock_payment(tx: Tx, tenant_id: int, payment_id: UUID) -> Payment | No
 async def take_queued(tx: Tx, limit: int) -> list[Payment]:
     """The queued payments that are next, oldest first; those another worker holds are passed over."""
     rows = await tx.fetch(
-        """
-        SELECT * FROM payments.payments
-         WHERE status = 'queued'
-         ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-        """,
-        limit,
+        "SELECT * FROM payments.payments WHERE status = 'queued' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED", limit
     )
     return [payment(row) for row in rows]
 
@@ -203,6 +198,14 @@ async def move_finish_by(tx: Tx, moved: Sequence[tuple[UUID, datetime]], now: da
         *zip(*moved, strict=True),
         now,
     )
+
+
+async def lock_pending(tx: Tx, payment_ids: Sequence[UUID]) -> list[Payment]:
+    """Those of these payments that are pending, oldest first."""
+    rows = await tx.fetch(
+        "SELECT * FROM payments.payments WHERE id = ANY($1) AND status = 'pending' ORDER BY id FOR UPDATE", payment_ids
+    )
+    return [payment(row) for row in rows]
 
 
 async def find_payment(connection: Connection, person_id: UUID, payment_id: UUID) -> Payment | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -37,6 +37,18 @@ class NewPayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     amount: Amount
     asset: Asset
     note: Note = ""
+
+
+class AskedPayment(NewPayment, frozen=True, forbid_unknown_fields=True):
+    """A payment somebody wants to make; what the wallet is short of may come from a bank account of theirs.
+
+    Without one it is the same payment as before there was this field: the same key finds it.
+    """
+
+    bank_account: (
+        Annotated[str, Meta(min_length=1, max_length=64, description="A linked bank account, for what is missing.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class NewRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,11 +93,24 @@ class Receipt(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class FundingView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of a payment comes from a bank account: `amount`, as the top-up that brings it. When the payment could not
+    be made, it goes back as a `payout`. `message` says where the money is."""
+
+    bank: str
+    bank_account: str
+    amount: int
+    topup: str
+    message: str
+    payout: str | None = None
+
+
 class PaymentView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A payment as it is now. `balance` is the payer's after it, and only the payer sees it.
 
     Queued: half of all are done by `expected_at`, nine in ten by `likely_by`, and after `finish_by`
     nothing happens any more. While the queue stands still (`paused_since`) there is only `finish_by`.
+    Pending: a bank is asked for what the wallet is short of (`funding`).
     """
 
     id: str
@@ -113,6 +138,7 @@ class PaymentView(msgspec.Struct, frozen=True, omit_defaults=True):
     if_missed: str | None = None
     next_check_after: datetime | None = None
     request_id: str | None = None
+    funding: FundingView | None = None
 
 
 class RefundView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -152,11 +178,17 @@ class RequestView(msgspec.Struct, frozen=True, omit_defaults=True):
 _RETRY = {
     Status.completed: Retry(safe=False, same_key=True),
     Status.queued: Retry(safe=False, same_key=True),
+    Status.pending: Retry(safe=False, same_key=True),
     Status.cancelled: Retry(safe=True, same_key=False),
 }
 
-_MONEY_STATE: dict[Status, Literal["moved", "not_moved"]] = {Status.completed: "moved"}
+_MONEY_STATE: dict[Status, Literal["moved", "held", "not_moved"]] = {
+    Status.completed: "moved",
+    Status.pending: "held",
+}
 
+
+_IF_MISSED = {Status.queued: "if_missed", Status.pending: "if_not_funded"}
 
 # Of whatever is not queued there is nothing to tell; `place` 0 stands for none.
 _NOT_QUEUED = Standing(place=0, expected_at=None, likely_by=None, revised_at=None, paused_since=None)
@@ -165,12 +197,18 @@ _NOT_QUEUED = Standing(place=0, expected_at=None, likely_by=None, revised_at=Non
 _MOST_PARTIES = 50_000
 
 
+ShowFundings = Callable[[Sequence[UUID], Language], Awaitable[Mapping[UUID, FundingView]]]
+"""Shows those of these payments that are or were funded by a bank account, by the payment's id."""
+
+
 class Views:
     """Draws what is shown. Knows people's names and assets' scales, both kept in memory."""
 
-    def __init__(self, people: People, payments: Payments) -> None:
+    def __init__(self, people: People, payments: Payments, fundings: ShowFundings | None = None) -> None:
+        """`fundings` is the room above that pulls money for payments; None where there is none."""
         self._people = people
         self._payments = payments
+        self._fundings = fundings
         self._known_parties: dict[UUID, Party] = {}
 
     async def payment(
@@ -191,10 +229,24 @@ class Views:
         for asset in {payment.asset for payment in payments}:
             await self._payments.scale(asset)
         standings = standings or await self._payments.standings(payments)
+        fundings = await self._funded(payments, viewer, language)
         return [
-            self._payment(payment, viewer, language, parties, standings.get(payment.id, _NOT_QUEUED))
+            self._payment(
+                payment, viewer, language, parties, standings.get(payment.id, _NOT_QUEUED), fundings.get(payment.id)
+            )
             for payment in payments
         ]
+
+    async def _funded(
+        self, payments: Sequence[Payment], viewer: Principal, language: Language
+    ) -> Mapping[UUID, FundingView]:
+        """How the viewer's own were funded. Only one that was put off can have been."""
+        put_off = [
+            each.id
+            for each in payments
+            if each.finish_by and each.status is not Status.queued and each.payer_id == viewer.person_id
+        ]
+        return await self._fundings(put_off, language) if self._fundings and put_off else {}
 
     def knows(self, *person_ids: UUID) -> bool:
         """Whether payments between these people can be shown at once (`final_payment`)."""
@@ -227,9 +279,9 @@ class Views:
         language: Language,
         parties: Mapping[UUID, Party],
         standing: Standing,
+        funding: FundingView | None = None,
     ) -> PaymentView:
         is_payer = viewer.person_id == payment.payer_id
-        is_queued = payment.status is Status.queued
         reason, id = payment.reason, ids.show("pay", payment.id)
         page = reason_pages()[reason] if reason else None
         payer, payee = parties[payment.payer_id], parties[payment.payee_id]
@@ -249,7 +301,7 @@ class Views:
                 amount=self._amount(payment.amount, payment.asset),
                 payee=payee.name,
                 payer=payer.name,
-                finish_by=f"{payment.finish_by:%Y-%m-%d %H:%M:%S} UTC" if is_queued else "",
+                finish_by="" if payment.is_final else f"{payment.finish_by:%Y-%m-%d %H:%M:%S} UTC",
             ),
             payer=payer,
             payee=payee,
@@ -258,7 +310,7 @@ class Views:
             created_at=payment.created_at,
             updated_at=payment.updated_at,
             reason=reason,
-            matter=page.matter if page else None,
+            matter=_matter(page.matter, funding) if page else None,
             fix=page.text(language).fix if page else None,
             balance=payment.balance_after if is_payer else None,
             receipt=_receipt(payment, id),
@@ -268,8 +320,9 @@ class Views:
             revised_at=standing.revised_at,
             paused_since=standing.paused_since,
             place=standing.place or None,
-            if_missed=message("if_missed", language) if is_queued else None,
+            if_missed=None if payment.is_final else message(_IF_MISSED[payment.status], language),
             request_id=ids.show("req", payment.request_id) if payment.request_id else None,
+            funding=funding,
         )
 
     def _refund(self, refund: Refund, payer: Party, viewer: Principal, language: Language) -> RefundView:
@@ -319,6 +372,11 @@ def _subject(payment: Payment, standing: Standing) -> str:
 
 def _party(person: Payee, id: str) -> Party:
     return Party(id=id, handle=f"@{person.handle}", name=person.name)
+
+
+def _matter(matter: str, funding: FundingView | None) -> str:
+    """Whose it is; a bank is named."""
+    return f"bank:{funding.bank}" if funding and matter == "bank" else matter
 
 
 def _receipt(payment: Payment, id: str) -> Receipt | None:

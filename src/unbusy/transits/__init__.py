@@ -14,33 +14,77 @@ never changes; once it may have been told, it is asked instead of told again. So
 two lines costs time and no money. `model.py` knows what an answer means, `pump.py` gets the answers.
 """
 
-from unbusy.transits.accounts import BankAccounts, link
-from unbusy.transits.model import KINDS, BankAccount, Status, Transit, nostro, suspense
+from unbusy.transits.accounts import BankAccounts, find, link, verify
+from unbusy.transits.model import (
+    KEPT,
+    KINDS,
+    OWN,
+    PULLED,
+    BankAccount,
+    Status,
+    Transit,
+    kept,
+    no_longer_kept,
+    nostro,
+    suspense,
+)
+from unbusy.transits.numbers import Number
 from unbusy.transits.proofs import check
 from unbusy.transits.pump import Lane, lanes
-from unbusy.transits.service import Transits, give_back, park
-from unbusy.transits.views import BankNames, NewTransit, TransitView, begin, page_of, see, subjects
+from unbusy.transits.recording import Recorder
+from unbusy.transits.service import Transits, give_back, park, read_all
+from unbusy.transits.views import (
+    BANK_ACCOUNT,
+    PREFIXES,
+    BankAccountView,
+    BankNames,
+    NewBankAccount,
+    NewTransit,
+    TransitView,
+    bank_account,
+    begin,
+    page_of,
+    read_id,
+    see,
+    subjects,
+)
 
 __all__ = [
+    "BANK_ACCOUNT",
+    "KEPT",
     "KINDS",
+    "OWN",
+    "PREFIXES",
+    "PULLED",
     "BankAccount",
+    "BankAccountView",
     "BankAccounts",
     "BankNames",
     "Lane",
+    "NewBankAccount",
     "NewTransit",
+    "Number",
+    "Recorder",
     "Status",
     "Transit",
     "TransitView",
     "Transits",
+    "bank_account",
     "begin",
     "check",
+    "find",
     "give_back",
+    "kept",
     "lanes",
     "link",
+    "no_longer_kept",
     "nostro",
     "page_of",
     "park",
+    "read_all",
+    "read_id",
     "see",
     "subjects",
     "suspense",
+    "verify",
 ]

@@ -10,11 +10,8 @@ from uuid import UUID, uuid5
 
 import msgspec
 from msgspec.structs import replace
-from schwifty import IBAN
-from schwifty.exceptions import SchwiftyException
 
 from unbusy.banks import Direction, ExternalAccount, Instruction, Result, State
-from unbusy.errors import Invalid
 from unbusy.ledger import Kind, NewAccount, Refusal, Transfer
 from unbusy.payments import Limits, Told
 from unbusy.reasons import Reason
@@ -25,6 +22,9 @@ _NAMESPACE = UUID("6b1cf1a4-3c3f-5d5e-9d0e-2f6b4a7c8e10")
 # The names under which the two are counted, booked and written about.
 NAMES = MappingProxyType({Direction.pull: "topup", Direction.push: "payout"})
 CODES = MappingProxyType({Direction.pull: "from_bank", Direction.push: "to_bank"})
+# What a wallet holds for a payment until its bank has sent the rest.
+KEPT = "for_payment"
+OWN, PULLED = "own", "pulled"
 _LATE = MappingProxyType({Direction.pull: "late_from_bank", Direction.push: "late_to_bank"})
 
 # A bank that cannot be reached is tried for as long as somebody may wait before the screen; then "no"
@@ -51,12 +51,19 @@ class Status(StrEnum):
     reversed = "reversed"
 
 
-# What people are told: that one has begun, and whenever it stands elsewhere.
-KINDS = tuple(f"{name}.{status}" for name in NAMES.values() for status in Status)
+# What people are told: that one has begun, and whenever it stands elsewhere; and of their bank accounts.
+ACCOUNT = "bank_account"
+KINDS = (
+    *(f"{name}.{status}" for name in NAMES.values() for status in Status),
+    *(f"{ACCOUNT}.{what}" for what in ("linked", "verified", "unlinked")),
+)
 
 
 class BankAccount(msgspec.Struct, frozen=True):
-    """A person's account at a bank, linked here. `bank` is the bank's id in the settings."""
+    """A person's account at a bank, linked here. `bank` is the bank's id in the settings.
+
+    Little may be moved with it until it is verified (`unbusy.verification`).
+    """
 
     id: UUID
     tenant_id: int
@@ -65,6 +72,11 @@ class BankAccount(msgspec.Struct, frozen=True):
     iban: str
     holder: str
     created_at: datetime
+    verified_at: datetime | None = None
+
+    def told(self, kind: str, at: datetime) -> Told:
+        """That something happened to it, such as `linked`."""
+        return Told(self.person_id, self.tenant_id, f"{ACCOUNT}.{kind}", self.id, at)
 
 
 class Order(NamedTuple):
@@ -90,20 +102,28 @@ class Purse(NamedTuple):
 
 
 class Allowance(msgspec.Struct):
-    """How much a person may move one way, and has moved so far; moves forward with each transit of a batch."""
+    """How much a person may move one way, and has moved so far; moves forward with each transit of a batch.
+    `unverified` is what moved today with bank accounts that nobody has verified."""
 
     limits: Limits
+    unverified_per_day: int
     this_day: int
     this_month: int
+    unverified: int
 
-    def refuses(self, amount: int) -> Reason | None:
-        """The limit that `amount` more would break, the narrowest first."""
-        return self.limits.refuses(amount, self.this_day, self.this_month)
+    def refuses(self, amount: int, *, is_verified: bool) -> Reason | None:
+        """The limit that `amount` more would break, the narrowest first; that of bank accounts that are not verified
+        comes last."""
+        if reason := self.limits.refuses(amount, self.this_day, self.this_month):
+            return reason
+        is_over = not is_verified and self.unverified + amount > self.unverified_per_day
+        return Reason.bank_account_unverified if is_over else None
 
-    def spend(self, amount: int) -> None:
+    def spend(self, amount: int, *, is_verified: bool) -> None:
         """So much more has moved; less than nothing takes it back."""
         self.this_day += amount
         self.this_month += amount
+        self.unverified += 0 if is_verified else amount
 
 
 class Transit(msgspec.Struct, frozen=True):
@@ -137,6 +157,8 @@ class Transit(msgspec.Struct, frozen=True):
     parked_id: UUID | None
     created_at: datetime
     updated_at: datetime
+    payment_id: UUID | None = None
+    is_verification: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -147,10 +169,11 @@ class Transit(msgspec.Struct, frozen=True):
         return Purse(self.tenant_id, self.person_id, self.direction, self.asset)
 
     @property
-    def event(self) -> Told:
-        """That it stands where it does now."""
+    def events(self) -> tuple[Told, ...]:
+        """That it stands where it does now. Of a verification nobody is told: that would tell its amount."""
         kind = f"{NAMES[self.direction]}.{self.status}"
-        return Told(self.person_id, self.tenant_id, kind, self.id, self.updated_at)
+        told = Told(self.person_id, self.tenant_id, kind, self.id, self.updated_at)
+        return () if self.is_verification else (told,)
 
     @property
     def reference(self) -> str:
@@ -164,14 +187,6 @@ class Transit(msgspec.Struct, frozen=True):
 
     def declined(self, reason: Reason, now: datetime) -> Transit:
         return replace(self, status=Status.declined, reason=reason, due_at=None, updated_at=now)
-
-
-def read_iban(text: str) -> str:
-    """An IBAN in its electronic form (ISO 13616), country, length and check digits checked. Raises Invalid."""
-    try:
-        return IBAN(text).compact
-    except SchwiftyException as error:
-        raise Invalid(f"this is not an IBAN: {error}", field="iban") from None
 
 
 def beginnings(now: datetime) -> tuple[datetime, datetime]:
@@ -210,8 +225,11 @@ def begun(order: Order, account: BankAccount, now: datetime, resolve_by: datetim
     )
 
 
-def wallet(transit: Transit, new_id: UUID) -> NewAccount:
-    """The person's account in the asset, opened under this id when there is none yet."""
+def ours(transit: Transit, new_id: UUID) -> NewAccount:
+    """The account on our side: the person's in the asset, opened under this id when there is none yet; for a
+    verification the house's own."""
+    if transit.is_verification:
+        return _system_account(transit.tenant_id, transit.asset, "verification", "verification")
     owner_id = transit.person_id
     return NewAccount(
         id=new_id, tenant_id=transit.tenant_id, asset=transit.asset, code="wallet", owner_id=owner_id, floor=0
@@ -239,6 +257,33 @@ def _system_account(tenant_id: int, asset: str, code: str, purpose: str) -> NewA
 
 
 # ── what the ledger is asked for ─────────────────────────────────────────────────────────────────
+
+
+def kept(transit: Transit, wallet_id: UUID, amount: int, part: str) -> Transfer:
+    """Holds money in the wallet for the payment that waits for a transit: its `own`, or what was `pulled`."""
+    return Transfer(
+        id=uuid5(transit.id, part),
+        kind=Kind.hold,
+        tenant_id=transit.tenant_id,
+        debit_id=wallet_id,
+        credit_id=nostro_of(transit).id,
+        amount=amount,
+        asset=transit.asset,
+        code=KEPT,
+    )
+
+
+def no_longer_kept(transit: Transit, part: str) -> Transfer:
+    """Releases what was held for the payment that waited for a transit."""
+    return Transfer(
+        id=uuid5(transit.id, f"{part}/void"),
+        kind=Kind.void,
+        tenant_id=transit.tenant_id,
+        amount=0,
+        asset=transit.asset,
+        code=KEPT,
+        hold_id=uuid5(transit.id, part),
+    )
 
 
 def hold(transit: Transit, wallet_id: UUID) -> Transfer:

@@ -32,12 +32,15 @@ async def check(connection: Connection) -> list[Finding]:
                           OR h.captured NOT IN (0, t.amount)
                         THEN 'holds_what_it_says'
                         WHEN t.direction = 'pull' AND (h.code, h.debit_code, h.credit_code, h.credit_owner)
-                             IS DISTINCT FROM ('from_bank', 'nostro', 'wallet', t.person_id) AND h.id IS NOT NULL
+                             IS DISTINCT FROM ('from_bank', 'nostro', t.ours, t.owner_id) AND h.id IS NOT NULL
                           OR t.direction = 'push' AND (h.code, h.credit_code, h.debit_code, h.debit_owner)
-                             IS DISTINCT FROM ('to_bank', 'nostro', 'wallet', t.person_id) AND h.id IS NOT NULL
+                             IS DISTINCT FROM ('to_bank', 'nostro', t.ours, t.owner_id) AND h.id IS NOT NULL
                         THEN 'is_between_wallet_and_bank'
                    END AS rule
-              FROM transits.transits t FULL JOIN held h ON h.id = t.id
+              FROM (SELECT *, CASE WHEN is_verification THEN 'verification' ELSE 'wallet' END AS ours,
+                           CASE WHEN NOT is_verification THEN person_id END AS owner_id
+                      FROM transits.transits) t
+              FULL JOIN held h ON h.id = t.id
         )
         SELECT rule, id::text, 'transit ' || status || ', hold ' || state AS detail FROM compared WHERE rule IS NOT NULL
          UNION ALL

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
 from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta
 
 from unbusy.api import Answer, Page, Request, Role, allow
 from unbusy.transits import views
 from unbusy.transits.accounts import BankAccounts
-from unbusy.transits.views import BANK_ACCOUNT, BankAccountView
+from unbusy.transits.views import BANK_ACCOUNT, BankAccountView, NewBankAccount
 
 PEOPLE = allow(Role.customer, Role.merchant)
-
-# The end twice, because Python's `$` also matches before a line break that comes last.
-_ONE_LINE = r"^[^\u0000-\u001f\u007f]*$(?!\n)"
-
-
-class NewBankAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An account at a bank, to be linked."""
-
-    bank: Annotated[str, Meta(min_length=1, max_length=32, description="The bank's id.")]
-    iban: Annotated[str, Meta(min_length=15, max_length=42, description="With or without blanks.")]
-    holder: Annotated[
-        str, Meta(min_length=1, max_length=80, pattern=_ONE_LINE, description="The holder's name, as the bank has it.")
-    ]
 
 
 @post(
@@ -38,7 +21,7 @@ class NewBankAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 )
 async def link_bank_account(request: Request, data: JSONBody[NewBankAccount]) -> Answer[BankAccountView]:
     """Linking the same account again gives the one that is linked."""
-    linked = await request.part(BankAccounts).link(request.principal, data.bank, data.iban, data.holder)
+    linked = await request.part(BankAccounts).link(request.principal, data.bank, data.read_number(), data.holder)
     return Answer(views.bank_account(linked), status_code=201)
 
 

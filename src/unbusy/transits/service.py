@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -132,11 +132,25 @@ async def write_down(tx: Tx, steps: Sequence[tuple[Transit, Transit]], now: date
     ended = [after for before, after in steps if after.is_final and not before.is_final]
     outcomes = await ledger.post(tx, [model.end_of_hold(after) for after in ended], now)
     standing = {after.id: _after_hold(after, outcome) for after, outcome in zip(ended, outcomes, strict=True)}
+    await _keep(tx, standing, outcomes, now)
     await _park(tx, [after for _, after in steps if after.parked_id], now)
     written = [(before, standing.get(after.id, after)) for before, after in steps]
     await sql.update(tx, [after for _, after in written])
-    await payments.tell(tx, [after.event for before, after in written if after.status is not before.status])
+    await payments.tell(
+        tx, [told for before, after in written if after.status is not before.status for told in after.events]
+    )
     return written
+
+
+async def _keep(tx: Tx, standing: Mapping[UUID, Transit], outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Hold for the payment that waits for it what has come in, before anybody else can spend it."""
+    kept = [
+        model.kept(after, outcome.credit.account_id, after.amount, model.PULLED)
+        for after, outcome in zip(standing.values(), outcomes, strict=True)
+        if after.payment_id and after.status is Status.completed and isinstance(outcome, ledger.Posted)
+    ]
+    for outcome in await ledger.post(tx, kept, now):
+        assert not isinstance(outcome, Refused), outcome
 
 
 async def _park(tx: Tx, settled: Sequence[Transit], now: datetime) -> None:
@@ -160,6 +174,11 @@ async def give_back(tx: Tx, now: datetime, limit: int) -> int:
     for _, after in await write_down(tx, [(transit, model.run_out(transit, now)) for transit in late], now):
         count(after)
     return len(late)
+
+
+async def read_all(connection: Connection, ids: Sequence[UUID]) -> list[Transit]:
+    """These transits, for a room above that began them."""
+    return await sql.read_all(connection, ids)
 
 
 def _after_hold(after: Transit, outcome: Outcome) -> Transit:

@@ -24,15 +24,15 @@ async def add_bank_account(tx: Tx, new: BankAccount) -> BankAccount:
     """Link an account; the one that is linked already when there is one."""
     await tx.execute(
         """
-        INSERT INTO transits.bank_accounts (id, tenant_id, person_id, bank, iban, holder, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO transits.bank_accounts (id, tenant_id, person_id, bank, iban, holder, created_at, verified_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (person_id, bank, iban) WHERE removed_at IS NULL DO NOTHING
         """,
         *msgspec.structs.astuple(new),
     )
     row = await tx.fetchrow(
         """
-        SELECT id, tenant_id, person_id, bank, iban, holder, created_at FROM transits.bank_accounts
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at, verified_at FROM transits.bank_accounts
          WHERE person_id = $1 AND bank = $2 AND iban = $3 AND removed_at IS NULL
         """,
         new.person_id,
@@ -42,11 +42,11 @@ async def add_bank_account(tx: Tx, new: BankAccount) -> BankAccount:
     return BankAccount(*row.values()) if row else new
 
 
-async def find_bank_accounts(tx: Tx, wanted: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], BankAccount]:
+async def linked(connection: Connection, wanted: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], BankAccount]:
     """Those of these that are linked: by person and id."""
-    rows = await tx.fetch(
+    rows = await connection.fetch(
         """
-        SELECT b.id, b.tenant_id, b.person_id, b.bank, b.iban, b.holder, b.created_at
+        SELECT b.id, b.tenant_id, b.person_id, b.bank, b.iban, b.holder, b.created_at, b.verified_at
           FROM transits.bank_accounts b
           JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (person_id, id) USING (person_id, id)
          WHERE b.removed_at IS NULL
@@ -59,7 +59,7 @@ async def find_bank_accounts(tx: Tx, wanted: Sequence[tuple[UUID, UUID]]) -> dic
 async def list_bank_accounts(connection: Connection, person_id: UUID) -> list[BankAccount]:
     rows = await connection.fetch(
         """
-        SELECT id, tenant_id, person_id, bank, iban, holder, created_at FROM transits.bank_accounts
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at, verified_at FROM transits.bank_accounts
          WHERE person_id = $1 AND removed_at IS NULL
          ORDER BY id DESC
          LIMIT 100
@@ -69,19 +69,47 @@ async def list_bank_accounts(connection: Connection, person_id: UUID) -> list[Ba
     return [BankAccount(*row.values()) for row in rows]
 
 
-async def remove_bank_account(tx: Tx, person_id: UUID, id: UUID, now: datetime) -> bool:
-    """False when the person has no such account linked, nor ever had."""
+async def remove_bank_account(tx: Tx, person_id: UUID, id: UUID, now: datetime) -> BankAccount | None:
+    """The account, when it was linked until now."""
     row = await tx.fetchrow(
         """
-        UPDATE transits.bank_accounts SET removed_at = coalesce(removed_at, greatest($3, created_at))
-         WHERE id = $1 AND person_id = $2
-        RETURNING id
+        UPDATE transits.bank_accounts SET removed_at = greatest($3, created_at)
+         WHERE id = $1 AND person_id = $2 AND removed_at IS NULL
+        RETURNING id, tenant_id, person_id, bank, iban, holder, created_at, verified_at
         """,
         id,
         person_id,
         now,
     )
-    return row is not None
+    return BankAccount(*row.values()) if row else None
+
+
+async def find_bank_accounts(connection: Connection, person_id: UUID, ids: Sequence[UUID]) -> list[BankAccount]:
+    """Those of these that are or were the person's."""
+    rows = await connection.fetch(
+        """
+        SELECT id, tenant_id, person_id, bank, iban, holder, created_at, verified_at FROM transits.bank_accounts
+         WHERE person_id = $1 AND id = ANY($2)
+        """,
+        person_id,
+        ids,
+    )
+    return [BankAccount(*row.values()) for row in rows]
+
+
+async def verify_bank_account(tx: Tx, id: UUID, now: datetime) -> BankAccount:
+    """The account, verified from now on if it was not before."""
+    row = await tx.fetchrow(
+        """
+        UPDATE transits.bank_accounts SET verified_at = coalesce(verified_at, greatest($2, created_at))
+         WHERE id = $1
+        RETURNING id, tenant_id, person_id, bank, iban, holder, created_at, verified_at
+        """,
+        id,
+        now,
+    )
+    assert row
+    return BankAccount(*row.values())
 
 
 # ── transits ─────────────────────────────────────────────────────────────────────────────────────
@@ -99,21 +127,27 @@ async def transits_of_keys(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> dict[tup
     return {(row["person_id"], row["key"]): _transit(row) for row in rows}
 
 
-async def allowances(tx: Tx, purses: Mapping[Purse, Limits], day: datetime, month: datetime) -> dict[Purse, Allowance]:
+async def allowances(
+    tx: Tx, purses: Mapping[Purse, tuple[Limits, int]], day: datetime, month: datetime
+) -> dict[Purse, Allowance]:
     """What limits people, the tenant's own limits before those that are given; and how much each moved that way
-    since the beginnings of a day and a month: what was declined or reversed does not count."""
+    since the beginnings of a day and a month: what was declined or reversed does not count. Beside the limits is
+    given how much may move a day with bank accounts that nobody has verified."""
     wanted = list(purses)
     rows = await tx.fetch(
         """
-        SELECT w.number - 1, moved.this_day, moved.this_month, l.per_transit, l.per_day, l.per_month
+        SELECT w.number - 1, moved.this_day, moved.this_month, moved.unverified, l.per_transit, l.per_day, l.per_month
           FROM unnest($1::integer[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY
                AS w (tenant_id, person_id, direction, asset, number)
          CROSS JOIN LATERAL (
                 SELECT coalesce(sum(t.amount) FILTER (WHERE t.created_at >= $5), 0)::bigint AS this_day,
-                       coalesce(sum(t.amount), 0)::bigint AS this_month
+                       coalesce(sum(t.amount), 0)::bigint AS this_month,
+                       coalesce(sum(t.amount) FILTER (WHERE t.created_at >= $5 AND b.verified_at IS NULL), 0)::bigint
+                       AS unverified
                   FROM transits.transits t
+                  JOIN transits.bank_accounts b ON b.id = t.bank_account_id
                  WHERE t.person_id = w.person_id AND t.direction = w.direction AND t.asset = w.asset
-                   AND t.created_at >= $6 AND t.status NOT IN ('declined', 'reversed')
+                   AND t.created_at >= $6 AND t.status NOT IN ('declined', 'reversed') AND NOT t.is_verification
                ) moved
           LEFT JOIN transits.limits l
                  ON l.tenant_id = w.tenant_id AND l.direction = w.direction AND l.asset = w.asset
@@ -126,9 +160,19 @@ async def allowances(tx: Tx, purses: Mapping[Purse, Limits], day: datetime, mont
     for row in rows:
         number: int = row[0]
         purse = wanted[number]
-        limits = purses[purse] if row[3] is None else Limits(*row[3:])
-        found[purse] = Allowance(limits, row[1], row[2])
+        limits, unverified_per_day = purses[purse]
+        if row[4] is not None:
+            limits = Limits(*row[4:])
+        found[purse] = Allowance(limits, unverified_per_day, *row[1:4])
     return found
+
+
+async def unverified(tx: Tx, bank_account_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these that nobody has verified."""
+    rows = await tx.fetch(
+        "SELECT id FROM transits.bank_accounts WHERE id = ANY($1) AND verified_at IS NULL", bank_account_ids
+    )
+    return {row[0] for row in rows}
 
 
 async def insert(tx: Tx, new: Sequence[Transit]) -> None:
@@ -137,12 +181,12 @@ async def insert(tx: Tx, new: Sequence[Transit]) -> None:
         INSERT INTO transits.transits
                (id, tenant_id, person_id, direction, bank, bank_account_id, iban, holder, amount, asset, status, reason,
                 balance_after, key, fingerprint, tries, sent_at, accepted_at, bank_reference, resolve_by, due_at,
-                parked_id, created_at, updated_at)
+                parked_id, created_at, updated_at, payment_id, is_verification)
         SELECT * FROM unnest(
             $1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
             $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::bytea[],
             $16::integer[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::timestamptz[],
-            $21::timestamptz[], $22::uuid[], $23::timestamptz[], $24::timestamptz[]
+            $21::timestamptz[], $22::uuid[], $23::timestamptz[], $24::timestamptz[], $25::uuid[], $26::boolean[]
         )
         """,
         *zip(*map(msgspec.structs.astuple, new), strict=True),
@@ -151,7 +195,13 @@ async def insert(tx: Tx, new: Sequence[Transit]) -> None:
 
 async def find(connection: Connection, person_id: UUID, direction: Direction, id: UUID) -> Transit | None:
     row = await connection.fetchrow(
-        "SELECT * FROM transits.transits WHERE id = $1 AND person_id = $2 AND direction = $3", id, person_id, direction
+        """
+        SELECT * FROM transits.transits
+         WHERE id = $1 AND person_id = $2 AND direction = $3 AND NOT is_verification
+        """,
+        id,
+        person_id,
+        direction,
     )
     return _transit(row) if row else None
 
@@ -163,7 +213,7 @@ async def list_transits(
     rows = await connection.fetch(
         """
         SELECT * FROM transits.transits
-         WHERE person_id = $1 AND direction = $2 AND id < $3
+         WHERE person_id = $1 AND direction = $2 AND id < $3 AND NOT is_verification
          ORDER BY id DESC
          LIMIT $4
         """,
@@ -180,6 +230,11 @@ async def find_all(connection: Connection, person_id: UUID, ids: Sequence[UUID])
         "SELECT * FROM transits.transits WHERE person_id = $1 AND id = ANY($2)", person_id, ids
     )
     return [_transit(row) for row in rows]
+
+
+async def read_all(connection: Connection, ids: Sequence[UUID]) -> list[Transit]:
+    """These transits, whosever they are."""
+    return [_transit(row) for row in await connection.fetch("SELECT * FROM transits.transits WHERE id = ANY($1)", ids)]
 
 
 async def take(

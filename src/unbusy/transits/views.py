@@ -31,7 +31,9 @@ from unbusy.db import Connection
 from unbusy.errors import NotFound
 from unbusy.payments import Amount, Asset, Money, Polls, Show, Subjects
 from unbusy.reasons import Reason
-from unbusy.transits.model import NAMES, BankAccount, Status, Transit
+from unbusy.transits import accounts
+from unbusy.transits.model import ACCOUNT, NAMES, BankAccount, Status, Transit
+from unbusy.transits.numbers import Number
 from unbusy.transits.service import Transits
 
 PREFIXES: Mapping[Direction, str] = {Direction.pull: "top", Direction.push: "out"}
@@ -46,6 +48,8 @@ _MONEY_STATE: Mapping[Status, Literal["moved", "held", "not_moved", "returned"]]
 }
 _CURSORS = {direction: Cursors(f"{name}s", UUID) for direction, name in NAMES.items()}
 _SHOWN_DIGITS = 4
+# The end twice, because Python's `$` also matches before a line break that comes last.
+_ONE_LINE = r"^[^\u0000-\u001f\u007f]*$(?!\n)"
 
 
 class NewTransit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,14 +60,38 @@ class NewTransit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     asset: Asset
 
 
+class NewBankAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An account at a bank, to be linked: by its IBAN, or by its country's own number."""
+
+    bank: Annotated[str, Meta(min_length=1, max_length=32, description="The bank's id.")]
+    iban: Annotated[str, Meta(max_length=42, description="With or without blanks.")] = ""
+    country: Annotated[str, Meta(max_length=2, description="Of the number, or to check the IBAN by: `ES`.")] = ""
+    number: Annotated[
+        str,
+        Meta(max_length=42, description="As it is written in the country, all its parts: `2100 0418 45 0200051332`."),
+    ] = ""
+    bic: Annotated[str, Meta(max_length=16, description="The bank's BIC, to check the number by.")] = ""
+    holder: Annotated[
+        str, Meta(min_length=1, max_length=80, pattern=_ONE_LINE, description="The holder's name, as the bank has it.")
+    ]
+
+    def read_number(self) -> str:
+        """The account's IBAN. Raises Invalid, with the field that is wrong."""
+        return Number(iban=self.iban, bic=self.bic, country=self.country, local=self.number).read()
+
+
 class BankAccountView(msgspec.Struct, frozen=True):
-    """A linked bank account. Of its number only the country and the last digits are shown."""
+    """A linked bank account. Of its number only the country and the last digits are shown.
+
+    Until it is verified only little may be moved with it in a day.
+    """
 
     id: str
     bank: str
     iban: str
     holder: str
     created_at: datetime
+    verified_at: datetime | None = None
 
 
 class TransitView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -191,20 +219,23 @@ def view(transit: Transit, banks: BankNames, language: Language) -> TransitView:
 
 
 def subjects(transits: Transits, banks: BankNames) -> Mapping[str, Show]:
-    """How the stream of events shows a top-up and a payout."""
+    """How the stream of events shows a top-up, a payout and a bank account."""
 
     async def show(connection: Connection, ids: Sequence[UUID], person: Principal, language: Language) -> Subjects:
         found = await transits.told_of(connection, person, ids)
         return {each.id: view(each, banks, language) for each in found}
 
-    return dict.fromkeys(NAMES.values(), show)
+    async def show_accounts(connection: Connection, ids: Sequence[UUID], person: Principal, _: Language) -> Subjects:
+        return {each.id: bank_account(each) for each in await accounts.found(connection, person, ids)}
+
+    return {**dict.fromkeys(NAMES.values(), show), ACCOUNT: show_accounts}
 
 
 def bank_account(account: BankAccount) -> BankAccountView:
     """A linked account, as its owner sees it."""
     iban = f"{account.iban[:2]}…{account.iban[-_SHOWN_DIGITS:]}"
     id = ids.show(BANK_ACCOUNT, account.id)
-    return BankAccountView(id, account.bank, iban, account.holder, account.created_at)
+    return BankAccountView(id, account.bank, iban, account.holder, account.created_at, account.verified_at)
 
 
 def read_id(prefix: str, text: str, *, field: str | None = None) -> UUID:

@@ -19,10 +19,13 @@ from unbusy_client.keys import new_key
 from unbusy_client.operations import Operation
 from unbusy_client.problems import Ticket
 from unbusy_client.views import (
+    Bank,
+    BankAccount,
     BatchRow,
     Entry,
     Happened,
     MoneyRequest,
+    NameCheck,
     NewPayment,
     Payment,
     PaymentBatch,
@@ -30,6 +33,8 @@ from unbusy_client.views import (
     Promises,
     Refund,
     Session,
+    Transit,
+    Verification,
     Wallet,
 )
 
@@ -141,16 +146,18 @@ class AsyncClient:
         asset: str,
         note: str = "",
         *,
+        bank_account: str | None = None,
         key: str | None = None,
         ticket: Ticket | None = None,
         within_s: float | None = None,
     ) -> Payment:
         """Pay `amount` minor units (1250 is 12.50 EUR) to `@handle` or a person's id.
 
+        What the wallet is short of comes from the `bank_account`, if one is given: it is pending meanwhile.
         A payment that was declined is an answer, not an error: look at `status`, or call
         `require_completed()`.
         """
-        order = operations.pay(payee, amount, asset, note, key=key or new_key())
+        order = operations.pay(payee, amount, asset, note, key=key or new_key(), bank_account=bank_account)
         return await self._call(order, within_s, ticket)
 
     async def queue(
@@ -175,7 +182,8 @@ class AsyncClient:
 
     async def wait_for(self, payment_id: str, *, within_s: float | None = None) -> Payment:
         """A payment once it is final, or as it is after `within_s`; the waiting costs the wallet nothing."""
-        return await self._steps.run(flows.wait_for(payment_id, self._shared, self._within(within_s)))
+        look_at = functools.partial(operations.payment, payment_id)
+        return await self._steps.run(flows.wait_for(look_at, self._shared, self._within(within_s)))
 
     def payments(self, *, within_s: float | None = None) -> AsyncGenerator[Payment]:
         """Made and received, newest first."""
@@ -201,6 +209,128 @@ class AsyncClient:
     def refunds(self, payment_id: str, *, within_s: float | None = None) -> AsyncGenerator[Refund]:
         """What was given back of a payment, newest first."""
         page = functools.partial(operations.refunds, payment_id)
+        return self._steps.iterate(flows.pages(page, self._shared, self._within(within_s)))
+
+    # ── banks ────────────────────────────────────────────────────────────────────────────────
+
+    def banks(self, *, within_s: float | None = None) -> AsyncGenerator[Bank]:
+        """The connected banks, and how each fares just now."""
+        return self._steps.iterate(flows.pages(operations.banks, self._shared, self._within(within_s)))
+
+    async def link_bank_account(
+        self,
+        bank: str,
+        holder: str,
+        *,
+        iban: str | None = None,
+        country: str | None = None,
+        number: str | None = None,
+        bic: str | None = None,
+        within_s: float | None = None,
+    ) -> BankAccount:
+        """Link an account by its IBAN, or by its country's own number; linking it again gives the same one.
+
+        Raises Invalid, whose `fields` name what is wrong with the number.
+        """
+        account = {"bank": bank, "holder": holder, "iban": iban, "country": country, "number": number, "bic": bic}
+        return await self._call(operations.link_bank_account(account), within_s)
+
+    async def check_name(
+        self,
+        bank: str,
+        holder: str,
+        *,
+        iban: str | None = None,
+        country: str | None = None,
+        number: str | None = None,
+        bic: str | None = None,
+        within_s: float | None = None,
+    ) -> NameCheck:
+        """Ask the bank whether the account is in this name, before it is linked."""
+        account = {"bank": bank, "holder": holder, "iban": iban, "country": country, "number": number, "bic": bic}
+        return await self._call(operations.check_name(account), within_s)
+
+    def bank_accounts(self, *, within_s: float | None = None) -> AsyncGenerator[BankAccount]:
+        """Those that are linked, newest first."""
+        return self._steps.iterate(flows.pages(operations.bank_accounts, self._shared, self._within(within_s)))
+
+    async def unlink_bank_account(self, bank_account: str, *, within_s: float | None = None) -> None:
+        """Forget it. What is on its way from or to it goes on."""
+        await self._call(operations.unlink_bank_account(bank_account), within_s)
+
+    async def verify(self, bank_account: str, asset: str, *, within_s: float | None = None) -> Verification:
+        """Have a tiny amount of an asset sent to it, to be told with `tell_amount`."""
+        return await self._call(operations.verify(bank_account, asset), within_s)
+
+    async def verification(self, bank_account: str, *, within_s: float | None = None) -> Verification:
+        """How its verification stands."""
+        return await self._call(operations.verification(bank_account), within_s)
+
+    async def tell_amount(self, bank_account: str, amount: int, *, within_s: float | None = None) -> BankAccount:
+        """Tell the amount that came, in minor units. Raises Conflict for a wrong one, which counts, and Unresolved
+        when no answer came: `verification` says what became of it."""
+        return await self._call(operations.tell_amount(bank_account, amount), within_s)
+
+    async def top_up(
+        self,
+        bank_account: str,
+        amount: int,
+        asset: str,
+        *,
+        key: str | None = None,
+        ticket: Ticket | None = None,
+        within_s: float | None = None,
+    ) -> Transit:
+        """Pull `amount` minor units from a linked bank account; it comes back before the bank does.
+
+        See `wait_for_topup`.
+        """
+        order = operations.move("topups", bank_account, amount, asset, key=key or new_key())
+        return await self._call(order, within_s, ticket)
+
+    async def topup(self, topup_id: str, *, within_s: float | None = None) -> Transit:
+        """A top-up as it is."""
+        return await self._call(operations.transit("topups", topup_id), within_s)
+
+    async def wait_for_topup(self, topup_id: str, *, within_s: float | None = None) -> Transit:
+        """A top-up once it is final, or as it is after `within_s`; the waiting costs the wallet nothing."""
+        look_at = functools.partial(operations.transit, "topups", topup_id)
+        return await self._steps.run(flows.wait_for(look_at, self._shared, self._within(within_s)))
+
+    def topups(self, *, within_s: float | None = None) -> AsyncGenerator[Transit]:
+        """Your top-ups, newest first."""
+        page = functools.partial(operations.transits, "topups")
+        return self._steps.iterate(flows.pages(page, self._shared, self._within(within_s)))
+
+    async def pay_out(
+        self,
+        bank_account: str,
+        amount: int,
+        asset: str,
+        *,
+        key: str | None = None,
+        ticket: Ticket | None = None,
+        within_s: float | None = None,
+    ) -> Transit:
+        """Send `amount` minor units to a linked bank account; it comes back before the bank does.
+
+        See `wait_for_payout`.
+        """
+        order = operations.move("payouts", bank_account, amount, asset, key=key or new_key())
+        return await self._call(order, within_s, ticket)
+
+    async def payout(self, payout_id: str, *, within_s: float | None = None) -> Transit:
+        """A payout as it is."""
+        return await self._call(operations.transit("payouts", payout_id), within_s)
+
+    async def wait_for_payout(self, payout_id: str, *, within_s: float | None = None) -> Transit:
+        """A payout once it is final, or as it is after `within_s`; the waiting costs the wallet nothing."""
+        look_at = functools.partial(operations.transit, "payouts", payout_id)
+        return await self._steps.run(flows.wait_for(look_at, self._shared, self._within(within_s)))
+
+    def payouts(self, *, within_s: float | None = None) -> AsyncGenerator[Transit]:
+        """Your payouts, newest first."""
+        page = functools.partial(operations.transits, "payouts")
         return self._steps.iterate(flows.pages(page, self._shared, self._within(within_s)))
 
     # ── requests for money ───────────────────────────────────────────────────────────────────

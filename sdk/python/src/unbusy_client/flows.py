@@ -10,10 +10,11 @@ from unbusy_client.call import Call, Shared
 from unbusy_client.errors import QuotaExceeded, Unavailable
 from unbusy_client.event_stream import EventReader
 from unbusy_client.operations import MOST_WAIT_S, Operation
-from unbusy_client.views import Happened, Page, Payment, Person, Session
+from unbusy_client.views import Happened, Page, Payment, Person, Session, Transit
 from unbusy_client.wire import Chunk, Emit, Feed, Flow
 
 T = TypeVar("T")
+Awaited = TypeVar("Awaited", Payment, Transit)
 
 # Opening a stream, and the longest pause between two attempts: the stream goes on by itself for as
 # long as anybody listens, so what holds it back is not the budget but this.
@@ -50,8 +51,8 @@ def pages(page: Callable[[str | None], Operation[Page[T]]], shared: Shared, with
         cursor = found.next
 
 
-def wait_for(payment_id: str, shared: Shared, within_s: float) -> Flow[Payment]:
-    """The payment once it is final, or as it is when the time is over. Never sleeps beyond it.
+def wait_for(look_at: Callable[[float], Operation[Awaited]], shared: Shared, within_s: float) -> Flow[Awaited]:
+    """What `look_at` shows once it is final, or as it is when the time is over. Never sleeps beyond it.
 
     The waiting is done at the wallet (long poll), which costs it nothing.
     """
@@ -59,12 +60,12 @@ def wait_for(payment_id: str, shared: Shared, within_s: float) -> Flow[Payment]:
     give_up_at = now + within_s
     while True:
         left_s = give_up_at - now
-        look = Call(operations.payment(payment_id, min(MOST_WAIT_S, left_s)), shared, within_s=left_s)
-        payment = yield from look.run()
+        look = Call(look_at(min(MOST_WAIT_S, left_s)), shared, within_s=left_s)
+        found = yield from look.run()
         pause_s = max(0.0, _LEAST_BETWEEN_LOOKS_S - (look.now - now))
         now = look.now
-        if payment.is_final or now + max(pause_s, _LEAST_BETWEEN_LOOKS_S) >= give_up_at:
-            return payment
+        if found.is_final or now + max(pause_s, _LEAST_BETWEEN_LOOKS_S) >= give_up_at:
+            return found
         if pause_s:
             now = yield from wire.wait(pause_s)
 

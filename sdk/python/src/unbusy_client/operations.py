@@ -11,9 +11,12 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from unbusy_client.views import (
+    Bank,
+    BankAccount,
     BatchRow,
     Entry,
     MoneyRequest,
+    NameCheck,
     NewPayment,
     Page,
     Payment,
@@ -22,6 +25,8 @@ from unbusy_client.views import (
     Promises,
     Refund,
     Session,
+    Transit,
+    Verification,
     Wallet,
 )
 from unbusy_client.wire import Request
@@ -111,9 +116,19 @@ def statement(
 # ── payments ─────────────────────────────────────────────────────────────────────────────────
 
 
-def pay(payee: str, amount: int, asset: str, note: str, *, key: str, is_queued: bool = False) -> Operation[Payment]:
-    """Pay now, or have it queued."""
-    request = _post("/v1/payments", {"payee": payee, "amount": amount, "asset": asset, "note": note})
+def pay(
+    payee: str,
+    amount: int,
+    asset: str,
+    note: str,
+    *,
+    key: str,
+    is_queued: bool = False,
+    bank_account: str | None = None,
+) -> Operation[Payment]:
+    """Pay now, or have it queued; or have what is missing pulled from a bank account first."""
+    order = {"payee": payee, "amount": amount, "asset": asset, "note": note}
+    request = _post("/v1/payments", order | _present({"bank_account": bank_account}))
     if is_queued:
         request = request.with_headers(prefer="respond-async")
     return _money(request, Payment, key)
@@ -121,9 +136,7 @@ def pay(payee: str, amount: int, asset: str, note: str, *, key: str, is_queued: 
 
 def payment(payment_id: str, wait_s: float = 0.0) -> Operation[Payment]:
     """See a payment, once it is final or after so many seconds."""
-    seconds = max(0, min(MOST_WAIT_S, int(wait_s)))
-    query = {"wait": str(seconds)} if seconds else {}
-    return Operation(_get(f"/v1/payments/{_part(payment_id)}", query), _reader(Payment), attempt_s=ATTEMPT_S + seconds)
+    return _awaited(f"/v1/payments/{_part(payment_id)}", Payment, wait_s)
 
 
 def payments(cursor: str | None) -> Operation[Page[Payment]]:
@@ -146,6 +159,67 @@ def refunds(payment_id: str, cursor: str | None) -> Operation[Page[Refund]]:
     """A payment's refunds."""
     query = _present({"cursor": cursor})
     return Operation(_get(f"/v1/payments/{_part(payment_id)}/refunds", query), _reader(Page[Refund]))
+
+
+# ── banks ────────────────────────────────────────────────────────────────────────────────────
+
+
+def banks(cursor: str | None) -> Operation[Page[Bank]]:
+    """How the banks fare."""
+    return Operation(_get("/v1/banks", _present({"cursor": cursor})), _reader(Page[Bank]))
+
+
+def link_bank_account(account: Mapping[str, str | None]) -> Operation[BankAccount]:
+    """Link it; once linked it is the same, however often."""
+    return Operation(_post("/v1/bank-accounts", _present(account)), _reader(BankAccount), changes=True)
+
+
+def bank_accounts(cursor: str | None) -> Operation[Page[BankAccount]]:
+    """Those that are linked."""
+    return Operation(_get("/v1/bank-accounts", _present({"cursor": cursor})), _reader(Page[BankAccount]))
+
+
+def unlink_bank_account(bank_account: str) -> Operation[None]:
+    """Forget it."""
+    return Operation(Request("DELETE", f"/v1/bank-accounts/{_part(bank_account)}"), _nothing, changes=True)
+
+
+def check_name(account: Mapping[str, str | None]) -> Operation[NameCheck]:
+    """Ask the bank whose it is."""
+    return Operation(_post("/v1/bank-accounts/name-check", _present(account)), _reader(NameCheck))
+
+
+def verify(bank_account: str, asset: str) -> Operation[Verification]:
+    """Have a tiny amount sent; while one can be told, nothing more is."""
+    path = f"/v1/bank-accounts/{_part(bank_account)}/verification"
+    return Operation(_post(path, {"asset": asset}), _reader(Verification), changes=True)
+
+
+def verification(bank_account: str) -> Operation[Verification]:
+    """See how it stands."""
+    return Operation(_get(f"/v1/bank-accounts/{_part(bank_account)}/verification"), _reader(Verification))
+
+
+def tell_amount(bank_account: str, amount: int) -> Operation[BankAccount]:
+    """Tell the amount that came. A wrong one counts, so an attempt that may have been made is not repeated."""
+    path = f"/v1/bank-accounts/{_part(bank_account)}/verification/amount"
+    return Operation(_post(path, {"amount": amount}), _reader(BankAccount), changes=True, is_repeatable=False)
+
+
+def move(what: str, bank_account: str, amount: int, asset: str, *, key: str) -> Operation[Transit]:
+    """Begin a top-up (`topups`) or a payout (`payouts`)."""
+    body = {"bank_account": bank_account, "amount": amount, "asset": asset}
+    return _money(_post(f"/v1/{what}", body), Transit, key)
+
+
+def transit(what: str, transit_id: str, wait_s: float = 0.0) -> Operation[Transit]:
+    """See a top-up or a payout, once it is final or after so many seconds."""
+    return _awaited(f"/v1/{what}/{_part(transit_id)}", Transit, wait_s)
+
+
+def transits(what: str, cursor: str | None) -> Operation[Page[Transit]]:
+    """One page of top-ups or payouts."""
+    return Operation(_page(f"/v1/{what}", cursor), _reader(Page[Transit]))
 
 
 # ── requests for money ───────────────────────────────────────────────────────────────────────
@@ -244,6 +318,13 @@ def _money(request: Request, shown: type[T], key: str) -> Operation[T]:
         raise ValueError("an idempotency key has 1 to 64 printable ASCII characters, and no blank at its ends")
     keyed = request.with_headers(idempotency_key=key)
     return Operation(keyed, _reader(shown), key=key, changes=True)
+
+
+def _awaited(path: str, shown: type[T], wait_s: float) -> Operation[T]:
+    """A look that may wait at the wallet."""
+    seconds = max(0, min(MOST_WAIT_S, int(wait_s)))
+    query = {"wait": str(seconds)} if seconds else {}
+    return Operation(_get(path, query), _reader(shown), attempt_s=ATTEMPT_S + seconds)
 
 
 def _get(path: str, query: Mapping[str, str] | None = None) -> Request:

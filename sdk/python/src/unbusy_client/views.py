@@ -46,6 +46,18 @@ class Receipt(msgspec.Struct, frozen=True):
     at: datetime | None = None
 
 
+class Funding(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a payment comes from a bank account: `amount`, as the top-up that brings it. `payout` gives it back when
+    the payment could not be made; `message` says where the money is."""
+
+    bank: str
+    bank_account: str
+    amount: int
+    topup: str
+    message: str = ""
+    payout: str | None = None
+
+
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as it was when asked. `balance` is the payer's after it, and only the payer sees it."""
 
@@ -71,6 +83,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     place: int | None = None
     if_missed: str | None = None
     request_id: str | None = None
+    funding: Funding | None = None
 
     @property
     def is_completed(self) -> bool:
@@ -111,6 +124,92 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     def require_completed(self) -> Refund:
         """Itself, if the money has moved back. Raises what `Payment.require_completed` raises."""
         return _require_completed(self)
+
+
+class BankAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """A linked bank account. Until it is verified (`verified_at`) only little may be moved with it in a day."""
+
+    id: str
+    bank: str
+    iban: str
+    holder: str
+    created_at: datetime
+    verified_at: datetime | None = None
+
+
+class NameCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bank says of a holder's name: `match`, `close_match`, `no_match` or `unchecked`. `holder` is masked."""
+
+    name: str
+    message: str = ""
+    holder: str | None = None
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """How the verification of a bank account stands: `on_its_way`, `arrived` (tell the amount), `verified`, `failed`,
+    `expired` or `tried_out`; None when none was begun."""
+
+    bank_account: BankAccount
+    message: str = ""
+    status: str | None = None
+    tries_left: int | None = None
+    expires_at: datetime | None = None
+
+
+class Transit(msgspec.Struct, frozen=True, kw_only=True):
+    """A top-up or a payout as it was when asked. While it is `pending` or `unknown` the money is held, and what became
+    of it is certain by `resolve_by`; `balance` is the wallet's after it."""
+
+    id: str
+    status: str
+    money: Money
+    bank: str
+    bank_account: str
+    created_at: datetime
+    updated_at: datetime
+    retry: Retry = Retry(safe=False)
+    message: str = ""
+    reason: str | None = None
+    matter: str | None = None
+    fix: str | None = None
+    balance: int | None = None
+    resolve_by: datetime | None = None
+    if_unresolved: str | None = None
+    next_check_after: datetime | None = None
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the money has moved."""
+        return self.status == "completed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will not change any more."""
+        return self.status in _FINAL
+
+    def require_completed(self) -> Transit:
+        """Itself, if the money has moved. Raises Declined, Underway or Ended."""
+        return _require_completed(self)
+
+
+class BankHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How one thing fares at a bank: `operational`, `degraded`, `maintenance`, `down` or `unknown`."""
+
+    state: str
+    message: str = ""
+    since: datetime | None = None
+    p50_ms: int | None = None
+    last_good_at: datetime | None = None
+
+
+class Bank(msgspec.Struct, frozen=True, kw_only=True):
+    """A connected bank, and how it fares just now."""
+
+    id: str
+    name: str
+    topups: BankHealth
+    payouts: BankHealth
+    enquiries: BankHealth
 
 
 class MoneyRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,6 +344,9 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     payment: Payment | None = None
     refund: Refund | None = None
     request: MoneyRequest | None = None
+    topup: Transit | None = None
+    payout: Transit | None = None
+    bank_account: BankAccount | None = None
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -258,7 +360,7 @@ Promises = Mapping[str, Any]
 """The public count of promises kept and broken, by class and hour, as the wallet says it."""
 
 
-_Paid = TypeVar("_Paid", "Payment", "Refund")
+_Paid = TypeVar("_Paid", "Payment", "Refund", "Transit")
 
 
 def _require_completed(about: _Paid) -> _Paid:

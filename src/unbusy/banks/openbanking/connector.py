@@ -10,10 +10,10 @@ import msgspec
 
 from unbusy.banks import wire
 from unbusy.banks.openbanking import messages
-from unbusy.banks.openbanking.messages import PATHS, Consent, Payment
+from unbusy.banks.openbanking.messages import PATHS, Consent, NameVerification, Payment
 from unbusy.banks.openbanking.signatures import Signer
 from unbusy.banks.openbanking.tokens import Tokens
-from unbusy.banks.port import Direction, Instruction, Result, State
+from unbusy.banks.port import Direction, ExternalAccount, Instruction, NameAnswer, NameMatch, Result, State
 from unbusy.banks.tables import Keys, Text, Url
 from unbusy.banks.tables import Table as _Table
 from unbusy.banks.wire import Failure, NoAnswer, NotTaken
@@ -24,10 +24,11 @@ _UNKNOWN = Result(State.unknown)
 
 
 class Table(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the roster says of such a bank beyond what it says of any."""
+    """What the roster says of such a bank beyond what it says of any. One with a `names_url` confirms names there."""
 
     token_url: Url
     client_id: Text
+    names_url: Url | None = None
 
 
 class _Told(msgspec.Struct, rename="pascal"):
@@ -44,6 +45,7 @@ class OpenBanking:
         self.name = table.name
         self._account = table.account
         self._url = table.url.rstrip("/")
+        self._names_url = table.names_url
         self._timeout_s = table.timeout_s
         self._ids = ids
         self._signer = Signer(table.client_id, keys, clock=clock, ids=ids)
@@ -81,6 +83,16 @@ class OpenBanking:
             return _UNKNOWN
         is_it = payment.movement(direction).end_to_end_identification == reference
         return payment.result(direction) if is_it else _UNKNOWN
+
+    async def check_name(self, account: ExternalAccount) -> NameAnswer:
+        """Ask whose an account is (`unbusy.banks.ChecksNames`), where the roster says that the bank tells."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                body = messages.name_question(account)
+                told = await self._call("POST", self._names_url, body) if self._names_url else None
+                return _read(told, NameVerification).answer
+        except (Failure, TimeoutError):
+            return NameAnswer(NameMatch.unchecked)
 
     async def close(self) -> None:
         """Close the connections to the bank."""

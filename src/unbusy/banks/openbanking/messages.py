@@ -11,7 +11,7 @@ import msgspec
 
 from unbusy import money
 from unbusy.banks import statuses
-from unbusy.banks.port import Direction, ExternalAccount, Instruction, Result
+from unbusy.banks.port import Direction, ExternalAccount, Instruction, NameAnswer, NameMatch, Result
 
 Form = TypeVar("Form", bound=msgspec.Struct)
 
@@ -83,6 +83,30 @@ class Consent(_Pascal):
         return self.status in {"AUTH", "COND"}
 
 
+class _NameReport(_Pascal):
+    matched: bool
+    reason_code: str = ""
+    name: str = ""
+
+
+class NameVerification(_Pascal):
+    """What the bank says of a holder's name."""
+
+    verification_report: _NameReport
+
+    @property
+    def answer(self) -> NameAnswer:
+        """In the words of the port."""
+        told = self.verification_report
+        match = NameMatch.match if told.matched else _MATCHES.get(told.reason_code, NameMatch.unchecked)
+        return NameAnswer(match, "" if told.matched else told.name[:_LONGEST_NAME])
+
+
+# Of Confirmation of Payee: the account name nearly matches, and does not. Other codes say that it cannot be told.
+_MATCHES = MappingProxyType({"MBAM": NameMatch.close_match, "ANNM": NameMatch.no_match})
+_LONGEST_NAME = 140
+
+
 class Token(msgspec.Struct):
     """An access token, and for how many seconds it is good."""
 
@@ -118,6 +142,11 @@ def payment(instruction: Instruction, ours: ExternalAccount, consent_id: str) ->
             "Instruction": _movement(instruction) | {"CreditorAccount": _account(ours)},
         }
     )
+
+
+def name_question(account: ExternalAccount) -> bytes:
+    """The message that asks whether an account is in a name."""
+    return _message({"AccountType": "Personal", **_account(account)})
 
 
 def is_about(payment: Payment, instruction: Instruction) -> bool:

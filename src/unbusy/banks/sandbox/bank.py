@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from unbusy.banks.sandbox import iso20022, messages, statement
+from unbusy.banks.sandbox import iso20022, messages, names, statement
 from unbusy.banks.sandbox.books import Books, Opened, Unknown
 from unbusy.banks.sandbox.faults import Fault, Faults, Operation
 from unbusy.banks.sandbox.guard import Guard, Stranger
@@ -18,12 +18,14 @@ from unbusy.banks.sandbox.orders import Order, Wrong
 from unbusy.clock import Clock
 
 _PUSHES, _PULLS = f"{API}/domestic-payments", f"{API}/domestic-vrps"
+_NAMES = f"{API}/name-verification"
 _PUSH_CONSENTS, _PULL_CONSENTS = f"{API}/domestic-payment-consents", f"{API}/domestic-vrp-consents"
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/token"): Operation.token,
     ("POST", _PUSH_CONSENTS): Operation.consent,
     ("POST", _PULL_CONSENTS): Operation.consent,
+    ("POST", _NAMES): Operation.check_name,
     ("POST", _PUSHES): Operation.send,
     ("POST", _PULLS): Operation.send,
     ("GET", _PUSHES): Operation.enquire,
@@ -86,6 +88,7 @@ class Bank:
         self._clock = clock
         self._verbs: Mapping[Operation, Callable[[Asked, Fault | None], tuple[int, bytes]]] = {
             Operation.consent: self._consent,
+            Operation.check_name: self._name,
             Operation.send: self._send,
             Operation.enquire: self._enquire,
             Operation.withdraw: self._withdraw,
@@ -141,6 +144,12 @@ class Bank:
         self._check(asked)
         consent = messages.consent(asked.body, is_pull=asked.is_pull)
         return HTTPStatus.CREATED, messages.document(self._books.consent(asked.headers["x-idempotency-key"], consent))
+
+    def _name(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
+        del fault
+        self._guard.check(asked.body, asked.headers.get("x-jws-signature", ""), is_plain=False)
+        account = messages.named(asked.body)
+        return HTTPStatus.OK, messages.document(names.verified(self._books.holder(account), account.name))
 
     def _send(self, asked: Asked, fault: Fault | None) -> tuple[int, bytes]:
         self._check(asked)

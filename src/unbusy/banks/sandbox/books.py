@@ -73,6 +73,10 @@ class Books:
         """Let an account be as told from now on."""
         sql.put_account(self._db, Account(opened.iban, opened.asset, opened.name, opened.balance, int(opened.is_open)))
 
+    def holder(self, account: Party) -> str:
+        """Whose an account is. One that nobody has heard of is whose it is said to be."""
+        return sql.holder(self._db, account.iban) or account.name
+
     def entries(self, ours: str, asset: str, since: float, until: float) -> tuple[int, list[Entry]]:
         """What was booked on an account of the client's in a time, and its balance before it."""
         self._settle_due()

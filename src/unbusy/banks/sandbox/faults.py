@@ -40,6 +40,7 @@ class Operation(StrEnum):
     send = "send"
     enquire = "enquire"
     withdraw = "withdraw"
+    check_name = "check_name"
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,6 +31,7 @@ name = "Sandbox Bank"
 url = "{address}{api}"
 token_url = "{address}/token"
 client_id = "{client_id}"
+names_url = "{address}{api}/name-verification"
 key = "client.pem"
 bank_key = "bank.public.pem"
 account = {{ iban = "{accounts[0]}", name = "unbusy" }}

@@ -113,6 +113,12 @@ def order(body: bytes, *, is_pull: bool) -> Order:
     )
 
 
+def named(body: bytes) -> Party:
+    """Read the account whose holder is asked for. Raises Wrong."""
+    account = _read(_data(body), Account)
+    return Party(account.identification, account.name)
+
+
 def amount_in(body: bytes) -> int | None:
     """The amount that a message is about, in minor units; None where it has none that can be read."""
     for is_pull in (False, True):

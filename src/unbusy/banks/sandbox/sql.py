@@ -111,6 +111,11 @@ def move(db: sqlite3.Connection, iban: str, asset: str, amount: int) -> None:
     db.execute("UPDATE accounts SET balance = balance + ? WHERE iban = ? AND asset = ?", (amount, iban, asset))
 
 
+def holder(db: sqlite3.Connection, iban: str) -> str | None:
+    row = db.execute("SELECT name FROM accounts WHERE iban = ? ORDER BY asset LIMIT 1", (iban,)).fetchone()
+    return row[0] if row else None
+
+
 def consent_of_key(db: sqlite3.Connection, key: str) -> Consent | None:
     row = db.execute("SELECT id, scope, data FROM consents WHERE key = ?", (key,)).fetchone()
     return Consent(*row) if row else None
