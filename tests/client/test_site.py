@@ -280,6 +280,7 @@ async def test_banks(at_banks: Site, connect: Connect) -> None:
     assert [(bank.id, bank.topups.state) async for bank in ming.banks()] == [
         ("sandbox", "unknown"),
         ("partner", "unknown"),
+        ("switch", "unknown"),
     ]
     with pytest.raises(Invalid) as raised:
         await ming.link_bank_account("sandbox", "Ming Li", country="ES", number="2100 0418 46 0200051332")
