@@ -22,7 +22,7 @@ async def answered(body: bytes, **headers: str) -> wire.Response:
         writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as bank:
-        client = wire.client(5.0)
+        client = wire.Client(5.0)
         try:
             port = bank.sockets[0].getsockname()[1]
             return await wire.request(client, "POST", f"http://127.0.0.1:{port}/", b"", {})

@@ -79,11 +79,6 @@ class Client:
             await self._session.close()
 
 
-def client(timeout_s: float) -> Client:
-    """Connections to one bank."""
-    return Client(timeout_s)
-
-
 async def request(client: Client, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
     """The response, whole. Raises NotTaken or NoAnswer."""
     headers = {**headers, "accept-encoding": "identity"}

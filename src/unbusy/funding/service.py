@@ -292,6 +292,6 @@ class Settler:
             key=f"back-{pulled.id.hex}",
             fingerprint=pulled.fingerprint,
         )
-        # Nobody's limit is used up by what is only given back.
+        # No limit keeps back what is only given back.
         [back] = await self._recorder.begin(tx, [new], now, is_limited=False)
         return back

@@ -45,7 +45,7 @@ class ISO20022:
         self._clock = clock
         self._ids = ids
         self._signer = Signer(keys)
-        self._client = wire.client(table.timeout_s)
+        self._client = wire.Client(table.timeout_s)
 
     async def send(self, instruction: Instruction) -> Result:
         """A message that breaks its schema is not sent: certain, and the same at every try."""

@@ -49,7 +49,7 @@ class OpenBanking:
         self._timeout_s = table.timeout_s
         self._ids = ids
         self._signer = Signer(table.client_id, keys, clock=clock, ids=ids)
-        self._client = wire.client(table.timeout_s)
+        self._client = wire.Client(table.timeout_s)
         self._tokens = Tokens(self._client, table.token_url, self._signer, clock=clock)
 
     async def send(self, instruction: Instruction) -> Result:
